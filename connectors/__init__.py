@@ -1,0 +1,1 @@
+"""Connectors: pure descriptions of how one vendor is spoken to."""

@@ -1,0 +1,184 @@
+"""The whole protocol of a connector: what one declares, and the few pure functions that hold its behaviour.
+
+How delivery calls it, for the destination of one pipeline:
+
+1. `prepared = connector.prepare(settings)` once after the settings were loaded: what is constant is worked out there.
+2. For each event or batch `action.build(payloads, prepared, context)`; send what comes back.
+3. `(connector.interpret or connectors.http.interpret)(request, response)` gives one outcome for each payload covered.
+
+Nothing here sends, sleeps, logs, reads a clock or sees a model, so every request can be shown before it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from connectors import auth
+from connectors.auth import AuthScheme
+from connectors.http import ItemOutcome, RequestSpec, Response
+
+Payload = Mapping[str, object]
+Settings = Mapping[str, object]
+# Whatever a connector's own `prepare` returns; only that connector's functions look inside.
+Prepared = Any
+
+# The trigger of a mapping that takes everything.
+ALL_CALLS = " or ".join(f'type = "{call}"' for call in ("track", "identify", "page", "screen", "group", "alias"))
+
+FieldType = Literal["string", "text", "integer", "number", "boolean", "datetime", "object", "password"]
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Holds when another field has one of these values."""
+
+    field: str
+    values: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One value that a person enters (settings) or a mapping produces (actions)."""
+
+    key: str
+    label: str
+    type: FieldType = "string"
+    description: str = ""
+    required: bool | When = False
+    secret: bool = False  # stored encrypted, never shown again
+    default: object = None  # a literal, or for an action a mapping directive
+    choices: tuple[tuple[str, str], ...] = ()  # (value, label)
+    multiple: bool = False
+    format: str = ""  # a key of connectors.checks.FORMATS
+    pattern: str = ""
+    minimum: float | None = None  # of text: its length
+    maximum: float | None = None
+    generate: Literal["", "webhook-secret", "token"] = ""  # made for the owner when left empty
+    clears_secrets: bool = False  # changing it forgets stored secrets: they were meant for the old address
+    is_hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext:
+    """What a build may know beside payloads and settings. Ids are in the order of the payloads."""
+
+    now: datetime
+    delivery_ids: Sequence[str]
+    message_ids: Sequence[str]
+    is_replay: bool = False
+    public_url: str = ""  # this installation's own address, without a slash at the end
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRule:
+    """How many payloads may share a request; all of them have equal values in the fields named by `keys`."""
+
+    max_items: int
+    max_bytes: int
+    max_wait_s: float = 1.0
+    keys: tuple[str, ...] = ()
+    size_setting: str = ""  # the setting in which the owner chooses a size; 0 there means one event per call
+
+
+Build = Callable[[Sequence[Payload], Prepared, BuildContext], list[RequestSpec]]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that a connector can do."""
+
+    key: str
+    title: str
+    description: str
+    default_trigger: str
+    fields: tuple[Field, ...]
+    build: Build
+    batch: BatchRule | None = None
+    idempotent: bool = True  # false: an attempt that may have arrived is not repeated without an idempotency key
+
+    @property
+    def default_mapping(self) -> dict[str, object]:
+        """The fields of a new mapping."""
+        return {one.key: one.default for one in self.fields if one.default is not None}
+
+    def items_per_call(self, settings: Settings) -> int:
+        """Say how many payloads to hand to `build` at once; 1 where batching is off."""
+        if self.batch is None:
+            return 1
+        chosen = settings.get(self.batch.size_setting) if self.batch.size_setting else self.batch.max_items
+        return max(1, min(chosen, self.batch.max_items)) if isinstance(chosen, int) else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A mapping that a new destination starts with."""
+
+    name: str
+    action: str
+    trigger: str
+    fields: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """What the vendor allows."""
+
+    scope: Literal["connector", "destination", "credential", "endpoint"]
+    unit: Literal["requests", "items", "bytes", "concurrent"]
+    amount: int
+    per_seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Identifiers:
+    """By what one person is known, for erasure."""
+
+    user_id: str | None = None
+    anonymous_ids: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+    external_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """How a vendor is told to erase people. No request back means: these settings do not support it."""
+
+    max_people: int
+    build: Callable[[Sequence[Identifiers], Prepared, BuildContext], list[RequestSpec]]
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """One vendor's dialect, declared by the module that has its name."""
+
+    slug: str
+    name: str
+    version: str
+    category: str
+    status: Literal["alpha", "beta", "stable", "deprecated", "hidden"]
+    description: str
+    docs_url: str
+    settings: tuple[Field, ...]
+    actions: tuple[Action, ...]
+    presets: tuple[Preset, ...]
+    prepare: Callable[[Settings], Prepared]
+    test: Callable[[Prepared, BuildContext], RequestSpec]  # proves the credentials, in one cheap call
+    delete: Deletion | None = None
+    interpret: Callable[[RequestSpec, Response], list[ItemOutcome]] | None = None  # None: connectors.http.interpret
+    kind: Literal["http", "sink", "device"] = "http"
+    auth: tuple[AuthScheme, ...] = field(default=(auth.none(),))  # several: the setting `auth` chooses
+    base_urls: Mapping[str, str] = field(default_factory=dict)  # region → URL; every request goes to one of these hosts
+    allows_custom_host: bool = False  # the owner names the host
+    is_local: bool = False  # goes to this installation's own address (BuildContext.public_url), nowhere else
+    idempotency: str = "none"  # none | header:<name> | field:<path>
+    ordering: Literal["none", "per_user"] = "none"
+    rate_limits: tuple[RateLimit, ...] = ()
+    consent_categories: tuple[str, ...] = ()
+
+    def action(self, key: str) -> Action:
+        """Give the action of this key; KeyError when there is none."""
+        return {action.key: action for action in self.actions}[key]

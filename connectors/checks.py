@@ -1,0 +1,226 @@
+"""Whether one value fits its field: types, ranges, choices and the formats that a declaration may name.
+
+Each check returns the cleaned value or raises `BadValue` with a code. Messages never repeat the value, which may be
+a secret.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from connectors.base import Field
+from connectors.errors import SignatureError
+from connectors.signing import LONGEST_KEY, PREFIX, SHORTEST_KEY, decode_secret
+
+LONGEST_TEXT = 10_000
+LONGEST_URL = 2_000
+MOST_HEADERS = 50
+LONGEST_HEADER = 4_096
+
+# Control characters, line separators, and lone surrogates, which cannot be encoded.
+UNCLEAN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+UNCLEAN_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\\<>\"^`{|}]")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+PRINTABLE = re.compile(r"[\x20-\x7e\t]*")
+WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+
+# Set by the sender or the protocol. `webhook-*` and `idempotency-key` are what the receiver's checks stand on.
+RESERVED_HEADERS = frozenset(
+    (
+        *("host", "content-length", "transfer-encoding", "idempotency-key", "replay"),
+        "proxy-authorization",
+        *("connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect"),
+    )
+)
+RESERVED_PREFIX = "webhook-"
+# A credential in a setting that is stored and shown in clear.
+SECRET_HEADERS = frozenset(("authorization", "cookie"))
+
+
+class BadValue(ValueError):
+    """One value that does not fit."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def check(field: Field, value: object) -> object:
+    """Clean a value that is present, or raise BadValue."""
+    if not field.multiple:
+        return _check_one(field, value)
+    if not isinstance(value, list | tuple):
+        raise BadValue("wrong_type", "This must be a list.")
+    return [_check_one(field, item) for item in value]
+
+
+def _check_one(field: Field, value: object) -> object:
+    cleaned = TYPES[field.type](field, value)
+    if field.choices and cleaned not in [choice for choice, _ in field.choices]:
+        allowed = ", ".join(choice for choice, _ in field.choices)
+        raise BadValue("bad_choice", f"This must be one of: {allowed}.")
+    return FORMATS[field.format](cleaned) if field.format else cleaned
+
+
+def _text(field: Field, value: object) -> str:
+    if not isinstance(value, str):
+        raise BadValue("wrong_type", "This must be text.")
+    if (UNCLEAN_IN_TEXT if field.type == "text" else UNCLEAN).search(value):
+        raise BadValue("bad_characters", "This holds characters that cannot be used.")
+    if field.minimum is not None and len(value) < field.minimum:
+        raise BadValue("too_short", f"This must have at least {field.minimum:g} characters.")
+    longest = LONGEST_TEXT if field.maximum is None else field.maximum
+    if len(value) > longest:
+        raise BadValue("too_long", f"This must have at most {longest:g} characters.")
+    if field.pattern and not re.fullmatch(field.pattern, value):
+        raise BadValue("bad_pattern", "This does not have the form that is asked for.")
+    return value
+
+
+def _integer(field: Field, value: object) -> int:
+    if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadValue("wrong_type", "This must be a whole number.")
+    return int(_in_range(field, value))
+
+
+def _number(field: Field, value: object) -> float:
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise BadValue("wrong_type", "This must be a number.") from None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BadValue("wrong_type", "This must be a number.")
+    return _in_range(field, value)
+
+
+def _in_range(field: Field, number: float) -> float:
+    if field.minimum is not None and number < field.minimum:
+        raise BadValue("too_small", f"This must be at least {field.minimum:g}.")
+    if field.maximum is not None and number > field.maximum:
+        raise BadValue("too_large", f"This must be at most {field.maximum:g}.")
+    return number
+
+
+def _boolean(field: Field, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "false"):
+        return value == "true"
+    raise BadValue("wrong_type", "This must be true or false.")
+
+
+def _datetime(field: Field, value: object) -> str:
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        raise BadValue("bad_datetime", "This must be a date and time such as 2026-01-31T12:00:00Z.") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
+def _object(field: Field, value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise BadValue("wrong_type", "This must be an object.")
+    return value
+
+
+TYPES: Mapping[str, Callable[[Field, object], object]] = {
+    "string": _text,
+    "text": _text,
+    "password": _text,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "datetime": _datetime,
+    "object": _object,
+}
+
+
+def check_url(value: object) -> str:
+    """Accept an absolute http or https URL without user, password or fragment.
+
+    Whether its address may be called is judged when the connection is opened; a name can change what it points to.
+    """
+    url = str(value).strip()
+    if len(url) > LONGEST_URL:
+        raise BadValue("too_long", f"A URL must have at most {LONGEST_URL} characters.")
+    if NOT_IN_URL.search(url):
+        raise BadValue("bad_url", "This URL holds characters that must be percent-encoded.")
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise BadValue("bad_url", "This is not a URL.") from None
+    if parts.scheme not in ("http", "https"):
+        raise BadValue("url_scheme", "The URL must begin with https:// or http://.")
+    if not has_host:
+        raise BadValue("bad_url", "The URL names no host.")
+    if "@" in parts.netloc:
+        raise BadValue("url_userinfo", "User name and password have fields of their own; leave them out of the URL.")
+    if "#" in url:
+        raise BadValue("url_fragment", "The part after # is never sent; leave it out.")
+    return url
+
+
+def check_headers(value: object) -> dict[str, str]:
+    """Accept headers that may be shown to everybody who sees the settings."""
+    headers = check_secret_headers(value)
+    for name in headers:
+        if name.lower() in SECRET_HEADERS:
+            raise BadValue("header_secret", f"{name} is a credential; put it where secrets are kept.")
+    return headers
+
+
+def check_secret_headers(value: object) -> dict[str, str]:
+    """Accept headers of printable ASCII that are not the protocol's own, each name once."""
+    if not isinstance(value, Mapping):
+        raise BadValue("wrong_type", "This must be an object of names and values.")
+    if len(value) > MOST_HEADERS:
+        raise BadValue("too_many_headers", f"At most {MOST_HEADERS} headers can be set.")
+    headers = {_header_name(name): _header_value(name, text) for name, text in value.items()}
+    if len({name.lower() for name in headers}) < len(value):
+        raise BadValue("header_twice", "A header is named twice.")
+    return headers
+
+
+def _header_name(name: object) -> str:
+    if not isinstance(name, str) or not TOKEN.fullmatch(name) or len(name) > LONGEST_HEADER:
+        raise BadValue("header_name", "A header's name has letters, digits and hyphens only.")
+    if name.lower() in RESERVED_HEADERS or name.lower().startswith(RESERVED_PREFIX):
+        raise BadValue("header_reserved", f"{name} is set by the delivery itself and cannot be changed.")
+    return name
+
+
+def _header_value(name: object, text: object) -> str:
+    if not isinstance(text, str) or not PRINTABLE.fullmatch(text) or len(text) > LONGEST_HEADER:
+        raise BadValue("header_value", f"The value of {name} must be text of printable ASCII characters.")
+    return text.strip()
+
+
+def check_webhook_secret(value: object) -> str:
+    """Accept `whsec_` and the base64 of 24 to 64 bytes."""
+    text = str(value)
+    if not text.startswith(PREFIX):
+        raise BadValue("bad_secret", f"A signing secret begins with {PREFIX}.")
+    try:
+        length = len(decode_secret(text))
+    except SignatureError as error:
+        raise BadValue("bad_secret", str(error)) from None
+    if not SHORTEST_KEY <= length <= LONGEST_KEY:
+        raise BadValue("bad_secret", f"A signing secret holds {SHORTEST_KEY} to {LONGEST_KEY} bytes.")
+    return text
+
+
+FORMATS: Mapping[str, Callable[[object], object]] = {
+    "uri": check_url,
+    "http-headers": check_headers,
+    "secret-http-headers": check_secret_headers,
+    "webhook-secret": check_webhook_secret,
+}

@@ -1,0 +1,1 @@
+"""One destination each: the file's name is the connector's slug."""

@@ -1,0 +1,1 @@
+"""The Django project and the home of every data-plane app."""

@@ -1,0 +1,449 @@
+"""A chunk: some events of a pipeline on their way through routing, mapping, connector and sender.
+
+A chunk without a position is one of retry rows, and leaves the cursor where it is.
+
+Built in the task thread; from `submit` until it is on `run.done` it belongs to the sender's thread. It asks routing,
+builds requests when the lane has room, reads answers, and in the end holds everything that the commit writes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import orjson
+
+from connectors.http import ItemOutcome, Outcome, RequestSpec, Response
+from hub.delivery import prepare, record, retry
+from hub.delivery.calls import Call
+from hub.delivery.lanes import Lane
+from hub.delivery.outcomes import AttemptDraft, ChunkOutcome, DeadDraft, Decided, RetryDraft, Status
+from hub.delivery.run import Run
+from hub.events.cursors import LogRow, Position
+from hub.expressions.errors import ExpressionError
+from hub.lib import clock
+from hub.lib.net import Answer
+from hub.observability import log, metrics
+from hub.routing import decide
+
+logger = log.get(__name__)
+PARKED_DELAY = 0.0
+CONNECTOR_BUG = "connector_bug"
+BUG_ATTEMPTS = 2
+BURIED = {Outcome.REJECTED, Outcome.TOO_LARGE}
+
+
+@dataclass(slots=True)
+class RetryRef:
+    """The retry row that an event or part comes from. `siblings` are other rows of the event outside this chunk."""
+
+    retry_id: int
+    mapping_id: UUID | None
+    attempts: int
+    first_at: datetime
+    siblings: int = 0
+    has_dead: bool = False
+
+
+class Delivery:
+    """One event of the chunk and how it stands."""
+
+    __slots__ = ("code", "duration", "has_dead", "has_delivered", "has_retry", "is_settled", "is_started", "open_parts",
+                 "reason", "refs", "row", "undecided")
+
+    def __init__(self, row: LogRow, refs: Sequence[RetryRef] = ()) -> None:
+        self.row = row
+        self.refs = refs
+        self.open_parts = 0
+        self.undecided: list[Part] = []
+        self.is_started = self.is_settled = False
+        self.has_delivered = self.has_retry = False
+        self.has_dead = any(ref.has_dead for ref in refs)
+        self.reason = ""
+        self.code = 0
+        self.duration = 0.0
+
+
+class Part:
+    """One mapping's share of a delivery."""
+
+    __slots__ = ("delivery", "delivery_id", "payload", "ref", "rule")
+
+    def __init__(self, delivery: Delivery, rule: prepare.Rule, delivery_id: str, payload: object,
+                 ref: RetryRef | None) -> None:
+        self.delivery = delivery
+        self.rule = rule
+        self.delivery_id = delivery_id
+        self.payload = payload
+        self.ref = ref
+
+
+class Tag:
+    """What a call carries, for the day its answer comes."""
+
+    __slots__ = ("parts", "spec")
+
+    def __init__(self, parts: list[Part], spec: RequestSpec) -> None:
+        self.parts = parts
+        self.spec = spec
+
+
+class Chunk:
+    """A unit of work for the sender; see the module's text. `deliveries` are in log order."""
+
+    def __init__(self, run: Run, deliveries: list[Delivery], position: Position | None) -> None:
+        self.run = run
+        self.position = position
+        self.lane: Lane = run.lane
+        self.deliveries = deliveries
+        self.is_retry = position is None
+        self.finished = False
+        self.is_done = False
+        self.outcome = ChunkOutcome(position=position, is_retry=position is None)
+        self._next = 0
+        self._ready: deque[Call] = deque()
+        self._resumed: deque[Delivery] = deque()
+        self._pending: dict[UUID, list[Part]] = {}
+        self._open_calls = 0
+        self._waiting = 0
+
+    # The sender asks
+
+    def next_call(self) -> Call | None:
+        """The next request, or None when nothing can start now."""
+        if self.run.fault is not None:
+            self.finished = True
+            if not self._open_calls:
+                self._complete()
+            return None
+        if not self.run.may_call():
+            return None
+        while not self._ready:
+            delivery = self._next_delivery()
+            if delivery is None:
+                break
+            self._begin(delivery)
+        if not self._ready and not self._has_rest():
+            self._flush_all()
+        if self._ready:
+            self._open_calls += 1
+            self.run.count_call()
+            return self._ready.popleft()
+        self._finish_if_done()
+        return None
+
+    def finish(self, call: Call, answer: Answer) -> None:
+        """Judge an answer for every event it covers."""
+        self._open_calls -= 1
+        tag: Tag = call.tag  # type: ignore[assignment]
+        if answer.error == "aborted":
+            self._leave_undecided(tag.parts)
+        else:
+            self._judge(call, tag, answer)
+        self._finish_if_done()
+
+    def crashed(self, error: BaseException) -> None:
+        """Our own bug: what is not decided stays at the cursor, the pipeline pauses and the log tells."""
+        logger.error("chunk_crashed", pipeline=self.lane.key, error=repr(error), exc_info=error)
+        self.run.fail(prepare.bug_fault(error))
+
+    def stopped(self) -> None:
+        """The lane was stopped and nothing of this chunk is under way any more."""
+        self._complete()
+
+    # Starting
+
+    def _has_rest(self) -> bool:
+        return self._next < len(self.deliveries) or bool(self._resumed)
+
+    def _next_delivery(self) -> Delivery | None:
+        """The next event that may start; those of users with a call under way wait in their chains."""
+        if self._resumed:
+            self._waiting -= 1
+            return self._resumed.popleft()
+        is_ordered = self.run.config.is_ordered
+        while self._next < len(self.deliveries):
+            delivery = self.deliveries[self._next]
+            self._next += 1
+            if not is_ordered:
+                return delivery
+            key = delivery.row.user_key
+            if not self.is_retry and key in self.run.book.held:
+                self.park(delivery)
+            elif self.run.book.start(key, (self, delivery)):
+                return delivery
+            else:
+                self._waiting += 1
+        return None
+
+    def resume(self, delivery: Delivery) -> None:
+        """A predecessor in the user's chain has ended well."""
+        self._resumed.append(delivery)
+
+    def park(self, delivery: Delivery) -> None:
+        """The user is held by an earlier event: wait in a row of one's own."""
+        if not self.is_retry:
+            self.outcome.retries.append(RetryDraft(delivery.row, None, "parked", 0, PARKED_DELAY, "parked"))
+            self._settle(delivery, Status.PARKED, "parked")
+        delivery.is_settled = True
+
+    def _begin(self, delivery: Delivery) -> None:
+        """Route one event, map it and build what is to be sent."""
+        delivery.is_started = True
+        refusal = self._route(delivery)
+        if refusal:
+            self._settle(delivery, Status.FILTERED, refusal)
+            self._advance(delivery)
+        elif delivery.open_parts == 0:
+            self._close(delivery)
+
+    def _route(self, delivery: Delivery) -> str:
+        """Make the event's parts; or say why it goes nowhere."""
+        config, row = self.run.config, delivery.row
+        plan = config.plan
+        refusal = decide.refusal_now(plan, row.source_id)
+        if refusal:
+            return self._refuse_all(delivery, refusal)
+        if not row.body:
+            return self._refuse_all(delivery, decide.ERASED)
+        message = orjson.loads(row.body)
+        decision = decide.decide(plan, message)
+        if decision.reason:
+            return self._refuse_all(delivery, decision.reason)
+        if delivery.refs and delivery.refs[0].mapping_id is not None:
+            return self._retry_parts(delivery, message, set(decision.mapping_ids))
+        ref = delivery.refs[0] if delivery.refs else None
+        for mapping_id in decision.mapping_ids:
+            self._add_part(delivery, message, mapping_id, ref)
+        return ""
+
+    def _retry_parts(self, delivery: Delivery, message: object, matching: set[UUID]) -> str:
+        """Only the parts that failed are sent again; a mapping that no longer applies has nothing to send."""
+        refs = [ref for ref in delivery.refs if ref.mapping_id in matching]
+        self.outcome.gone += [ref.retry_id for ref in delivery.refs if ref.mapping_id not in matching]
+        if not refs:
+            return decide.NO_MATCHING_MAPPING
+        for ref in refs:
+            if ref.mapping_id is not None:
+                self._add_part(delivery, message, ref.mapping_id, ref)
+        return ""
+
+    def _refuse_all(self, delivery: Delivery, reason: str) -> str:
+        self.outcome.gone += [ref.retry_id for ref in delivery.refs]
+        return reason
+
+    def _add_part(self, delivery: Delivery, message: object, mapping_id: UUID, ref: RetryRef | None) -> None:
+        config, row = self.run.config, delivery.row
+        rule = config.rules[mapping_id]
+        part = Part(delivery, rule, prepare.delivery_id(config, rule, row), None, ref)
+        delivery.open_parts += 1
+        try:
+            part.payload = rule.transform(message)
+        except ExpressionError as error:
+            self._bury(part, "mapping_failed", 0, str(error))
+            return
+        if rule.items_per_call == 1:
+            self._build(rule, [part])
+            return
+        pending = self._pending.setdefault(mapping_id, [])
+        pending.append(part)
+        if len(pending) >= rule.items_per_call:
+            self._build(rule, self._pending.pop(mapping_id))
+
+    def _flush_all(self) -> None:
+        while self._pending:
+            mapping_id, parts = self._pending.popitem()
+            self._build(self.run.config.rules[mapping_id], parts)
+
+    def _build(self, rule: prepare.Rule, parts: list[Part]) -> None:
+        """Make the calls for these parts of one mapping; a connector that fails is our bug, the event is kept."""
+        try:
+            specs = prepare.build(self.run.config, rule, parts)
+        except Exception as error:
+            logger.exception("connector_build_failed", connector=self.run.config.connector.slug)
+            for part in parts:
+                self._try_again(part, ItemOutcome(0, Outcome.RETRY, 0, CONNECTOR_BUG, type(error).__name__))
+            return
+        for spec in specs:
+            covered = [parts[index] for index in spec.covers]
+            self._ready.append(prepare.make_call(spec, covered[0].delivery_id, Tag(covered, spec)))
+
+    # Judging
+
+    def _judge(self, call: Call, tag: Tag, answer: Answer) -> None:
+        response = prepare.response_of(answer)
+        try:
+            items = self.run.config.interpret(tag.spec, response)
+        except Exception as error:
+            logger.exception("connector_interpret_failed", connector=self.run.config.connector.slug)
+            items = [ItemOutcome(index, Outcome.RETRY, answer.status, CONNECTOR_BUG, type(error).__name__)
+                     for index in tag.spec.covers]
+        if items[0].outcome is Outcome.TOO_LARGE and len(tag.parts) > 1:
+            self._split(tag.parts)
+            return
+        places = {index: place for place, index in enumerate(tag.spec.covers)}
+        for item in items:
+            self.run.judge(item)
+            self._take(call, tag.parts[places[item.index]], item, answer)
+
+    def _split(self, parts: list[Part]) -> None:
+        """Nobody said which event is to blame: send halves, until the guilty one is alone."""
+        half = len(parts) // 2
+        self._build(parts[0].rule, parts[:half])
+        self._build(parts[0].rule, parts[half:])
+
+    def _take(self, call: Call, part: Part, item: ItemOutcome, answer: Answer) -> None:
+        """Write down what one outcome means for its part."""
+        delivery, outcome = part.delivery, item.outcome
+        delivery.code, delivery.duration = item.status, answer.duration_ms
+        metrics.delivery_attempts.labels(outcome.value).inc()
+        if outcome is Outcome.DELIVERED:
+            self._end_part(part)
+            delivery.has_delivered = self.outcome.had_success = True
+            if part.ref is not None or self.run.memory.keeps_success(clock.now().timestamp()):
+                self._keep_attempt(call, part, item, answer)
+            self._close_if_over(delivery)
+            return
+        self._keep_attempt(call, part, item, answer)
+        if outcome is Outcome.FILTERED:
+            self._end_part(part)
+            delivery.reason = item.reason
+        elif outcome in BURIED and not self.run.is_locked_out(item):
+            self._bury(part, item.reason, item.status, item.message)
+            return
+        elif outcome is Outcome.RETRY and self.run.fault is None:
+            self.outcome.last_failure = item.message or item.reason
+            self._try_again(part, item)
+            return
+        else:
+            self.outcome.last_failure = item.message or item.reason
+            self._leave_undecided([part])
+            return
+        self._close_if_over(delivery)
+
+    def _try_again(self, part: Part, item: ItemOutcome) -> None:
+        """The part gets a retry row, or ends when its time is over."""
+        now = clock.now()
+        ref, config = part.ref, self.run.config
+        attempts = (ref.attempts if ref else 0) + 1
+        first_at = ref.first_at if ref and ref.attempts else now
+        decision = retry.decide(
+            failed_count=attempts, first_tried_at=first_at, now=now, retry_hours=config.retry_hours,
+            chance=self.run.chance, retry_after_s=item.retry_after_s, heads_ordered_key=config.is_ordered,
+        )
+        if decision is None or (item.reason == CONNECTOR_BUG and attempts >= BUG_ATTEMPTS):
+            self._bury(part, item.reason, item.status, item.message)
+            return
+        is_same_row = ref is not None and ref.mapping_id is not None
+        if ref is not None and not is_same_row:
+            self._end_part(part, keep_open=True)
+        self.outcome.retries.append(
+            RetryDraft(part.delivery.row, part.rule.mapping_id, "retry", attempts, decision.delay_s, item.reason,
+                       item.status, ref.retry_id if ref is not None and is_same_row else None)
+        )
+        part.delivery.open_parts -= 1
+        part.delivery.has_retry = True
+        part.delivery.reason = item.reason
+        self._close_if_over(part.delivery)
+
+    def _bury(self, part: Part, reason: str, status: int, message: str) -> None:
+        """The part becomes a dead letter."""
+        now = clock.now()
+        ref = part.ref
+        self.outcome.dead.append(
+            DeadDraft(part.delivery.row, part.rule.mapping_id, reason, status, message,
+                      (ref.attempts if ref else 0) + 1, ref.first_at if ref else now)
+        )
+        self._end_part(part)
+        part.delivery.has_dead = True
+        part.delivery.reason = reason
+        self._close_if_over(part.delivery)
+
+    def _end_part(self, part: Part, *, keep_open: bool = False) -> None:
+        if part.ref is not None and part.ref.retry_id not in self.outcome.gone:
+            self.outcome.gone.append(part.ref.retry_id)
+        if not keep_open:
+            part.delivery.open_parts -= 1
+
+    def _leave_undecided(self, parts: Sequence[Part]) -> None:
+        """The destination is at fault: these parts have not been tried in the books."""
+        for part in parts:
+            part.delivery.open_parts -= 1
+            part.delivery.undecided.append(part)
+
+    def _close_if_over(self, delivery: Delivery) -> None:
+        if delivery.open_parts == 0 and delivery.is_started and not delivery.undecided:
+            self._close(delivery)
+
+    def _close(self, delivery: Delivery) -> None:
+        """All parts have ended or wait in rows: the event is decided."""
+        if delivery.is_settled:
+            return
+        if delivery.has_retry or any(ref.siblings for ref in delivery.refs):
+            self._settle(delivery, Status.RETRYING, delivery.reason)
+        elif delivery.has_dead:
+            self._settle(delivery, Status.DEAD, delivery.reason)
+        elif delivery.has_delivered:
+            self._settle(delivery, Status.DELIVERED, "")
+        else:
+            self._settle(delivery, Status.FILTERED, delivery.reason)
+        self._advance(delivery)
+
+    def _settle(self, delivery: Delivery, status: Status, reason: str) -> None:
+        delivery.is_settled = True
+        self.outcome.decided.append(Decided(delivery.row, status, reason, delivery.code, delivery.duration))
+
+    def _advance(self, delivery: Delivery) -> None:
+        """Let the next event of the same user go, or park those behind a failed one."""
+        if not self.run.config.is_ordered:
+            return
+        key = delivery.row.user_key
+        if delivery.has_retry:
+            for chunk, waiting in self.run.book.hold(key):
+                chunk.give_up_waiting(waiting)
+            return
+        following = self.run.book.end(key)
+        if following is not None:
+            chunk, waiting = following
+            chunk.resume(waiting)
+            if chunk is not self:
+                self.run.kick()
+
+    def give_up_waiting(self, delivery: Delivery) -> None:
+        """The predecessor failed: park."""
+        self._waiting -= 1
+        self.park(delivery)
+        self._finish_if_done()
+
+    def _keep_attempt(self, call: Call, part: Part, item: ItemOutcome, answer: Answer) -> None:
+        secrets = self.run.config.secrets
+        self.outcome.attempts.append(
+            AttemptDraft(
+                row=part.delivery.row, mapping_id=part.rule.mapping_id, delivery_id=part.delivery_id,
+                at=clock.now() - timedelta(milliseconds=answer.duration_ms),
+                attempt=(part.ref.attempts if part.ref else 0) + 1, outcome=item.outcome.value, reason=item.reason,
+                status_code=item.status, duration_ms=answer.duration_ms, request=record.request_text(call, secrets),
+                response=record.response_text(answer, secrets),
+            )
+        )
+
+    # Ending
+
+    def _finish_if_done(self) -> None:
+        if self._open_calls or self._ready or self._pending or self._has_rest() or self._waiting:
+            return
+        self.finished = True
+        self._complete()
+
+    def _complete(self) -> None:
+        if not self.is_done:
+            self.is_done = True
+            self.run.done.put(self)
+
+
+def is_untouched(delivery: Delivery) -> bool:
+    """Whether nothing of this event has been decided: it can wait at the cursor as if it had never been read."""
+    return not (delivery.is_settled or delivery.has_delivered or delivery.has_retry or delivery.has_dead)

@@ -1,0 +1,208 @@
+"""Make delivery's tables; pipelines are rewritten often and so get room on their pages."""
+
+from pathlib import Path
+
+import django.db.models.deletion
+from django.db import migrations, models
+
+from hub.events import partitions
+
+SQL = Path(__file__).parent.parent / "sql" / "0001_delivery.sql"
+HOT = """
+ALTER TABLE delivery_pipeline SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01);
+ALTER TABLE delivery_retry SET (autovacuum_vacuum_scale_factor = 0.01);
+ALTER TABLE delivery_count SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01);
+"""
+
+
+def make_partitions(apps, schema_editor):
+    """Partitions with the log's bounds."""
+    partitions.make_ahead(schema_editor.connection.connection)
+
+
+class Migration(migrations.Migration):
+    initial = True
+    dependencies = [("events", "0001_log"), ("tenants", "0001_initial")]
+    operations = [
+        migrations.CreateModel(
+            name='Attempt',
+            fields=[
+                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
+                ('seq', models.BigIntegerField()),
+                ('workspace_id', models.UUIDField()),
+                ('destination_id', models.UUIDField()),
+                ('mapping_id', models.UUIDField(null=True)),
+                ('delivery_id', models.TextField()),
+                ('message_id', models.TextField()),
+                ('at', models.DateTimeField()),
+                ('attempt', models.IntegerField()),
+                ('outcome', models.TextField()),
+                ('reason', models.TextField()),
+                ('status_code', models.SmallIntegerField()),
+                ('duration_ms', models.IntegerField()),
+                ('request', models.TextField()),
+                ('response', models.TextField()),
+                ('worker', models.TextField()),
+            ],
+            options={
+                'db_table': 'delivery_attempt',
+                'ordering': ['-id'],
+                'managed': False,
+            },
+        ),
+        migrations.CreateModel(
+            name='Batch',
+            fields=[
+                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
+                ('seq', models.BigIntegerField()),
+                ('seq_min', models.BigIntegerField()),
+                ('workspace_id', models.UUIDField()),
+                ('destination_id', models.UUIDField()),
+                ('pipeline_id', models.BigIntegerField()),
+                ('fence', models.BigIntegerField()),
+                ('at', models.DateTimeField()),
+                ('mappings', models.JSONField()),
+                ('event_count', models.IntegerField()),
+                ('delivered', models.IntegerField()),
+                ('filtered', models.IntegerField()),
+                ('failed', models.IntegerField()),
+                ('is_retry', models.BooleanField()),
+                ('seqs', models.BinaryField()),
+                ('outcomes', models.BinaryField()),
+                ('reasons', models.BinaryField()),
+                ('statuses', models.BinaryField()),
+                ('durations', models.BinaryField()),
+            ],
+            options={
+                'verbose_name_plural': 'batches',
+                'db_table': 'delivery_batch',
+                'ordering': ['-id'],
+                'managed': False,
+            },
+        ),
+        migrations.CreateModel(
+            name='WorkerBeat',
+            fields=[
+                ('name', models.CharField(max_length=100, primary_key=True, serialize=False)),
+                ('slots', models.IntegerField()),
+                ('started_at', models.DateTimeField()),
+                ('beat_at', models.DateTimeField()),
+                ('taken_at', models.DateTimeField()),
+            ],
+            options={
+                'verbose_name': 'worker',
+                'db_table': 'delivery_worker',
+            },
+        ),
+        migrations.CreateModel(
+            name='OutcomeCount',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('workspace_id', models.UUIDField()),
+                ('destination_id', models.UUIDField()),
+                ('source_id', models.UUIDField()),
+                ('day', models.DateField()),
+                ('delivered', models.BigIntegerField(default=0)),
+                ('filtered', models.BigIntegerField(default=0)),
+                ('dead', models.BigIntegerField(default=0)),
+                ('expired', models.BigIntegerField(default=0)),
+            ],
+            options={
+                'db_table': 'delivery_count',
+                'constraints': [models.UniqueConstraint(fields=('destination_id', 'source_id', 'day'), name='delivery_count_key')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Pipeline',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('workspace_id', models.UUIDField()),
+                ('destination_id', models.UUIDField()),
+                ('shard', models.SmallIntegerField(default=0)),
+                ('cursor_epoch', models.SmallIntegerField()),
+                ('cursor_xid', models.BigIntegerField()),
+                ('cursor_seq', models.BigIntegerField()),
+                ('floor_seq', models.BigIntegerField(default=0)),
+                ('lease_until', models.DateTimeField(blank=True, null=True)),
+                ('fence', models.BigIntegerField(default=0)),
+                ('owner', models.CharField(blank=True, default='', max_length=100)),
+                ('wanted', models.BooleanField(default=False)),
+                ('next_run_at', models.DateTimeField(blank=True, null=True)),
+                ('held_until', models.DateTimeField(blank=True, null=True)),
+                ('held_reason', models.CharField(blank=True, default='', max_length=100)),
+                ('circuit', models.CharField(choices=[('closed', 'Closed'), ('open', 'Open'), ('ramp', 'Ramp')], default='closed', max_length=10)),
+                ('circuit_opened_at', models.DateTimeField(blank=True, null=True)),
+                ('circuit_probes', models.SmallIntegerField(default=0)),
+                ('circuit_reopened', models.SmallIntegerField(default=0)),
+                ('is_slow', models.BooleanField(default=False)),
+                ('unauthorized_count', models.SmallIntegerField(default=0)),
+                ('last_success_at', models.DateTimeField(blank=True, null=True)),
+                ('last_failure_at', models.DateTimeField(blank=True, null=True)),
+                ('last_failure', models.CharField(blank=True, default='', max_length=300)),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
+            ],
+            options={
+                'indexes': [models.Index(fields=['workspace_id'], name='pipeline_workspace')],
+                'constraints': [models.UniqueConstraint(fields=('destination_id', 'shard'), name='pipeline_destination_shard')],
+            },
+        ),
+        migrations.CreateModel(
+            name='DeadLetter',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('workspace_id', models.UUIDField()),
+                ('destination_id', models.UUIDField()),
+                ('mapping_id', models.UUIDField(blank=True, null=True)),
+                ('source_id', models.UUIDField()),
+                ('seq', models.BigIntegerField()),
+                ('xid', models.BigIntegerField()),
+                ('day', models.DateField()),
+                ('user_key', models.BigIntegerField()),
+                ('message_id', models.TextField()),
+                ('reason', models.CharField(max_length=100)),
+                ('status_code', models.SmallIntegerField(default=0)),
+                ('message', models.CharField(blank=True, default='', max_length=500)),
+                ('attempts', models.IntegerField(default=0)),
+                ('first_at', models.DateTimeField()),
+                ('at', models.DateTimeField()),
+                ('discarded_at', models.DateTimeField(blank=True, null=True)),
+                ('pipeline', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='delivery.pipeline')),
+            ],
+            options={
+                'verbose_name': 'dead letter',
+                'db_table': 'delivery_dead',
+                'indexes': [models.Index(fields=['workspace_id', '-id'], name='dead_workspace'), models.Index(fields=['destination_id', 'seq'], name='dead_destination')],
+            },
+        ),
+        migrations.CreateModel(
+            name='RetryRow',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('workspace_id', models.UUIDField()),
+                ('destination_id', models.UUIDField()),
+                ('mapping_id', models.UUIDField(blank=True, null=True)),
+                ('source_id', models.UUIDField()),
+                ('seq', models.BigIntegerField()),
+                ('xid', models.BigIntegerField()),
+                ('day', models.DateField()),
+                ('user_key', models.BigIntegerField()),
+                ('state', models.CharField(choices=[('retry', 'Retry'), ('parked', 'Parked'), ('pending', 'Pending')], default='retry', max_length=10)),
+                ('attempts', models.IntegerField(default=0)),
+                ('first_at', models.DateTimeField()),
+                ('next_run_at', models.DateTimeField()),
+                ('reason', models.CharField(blank=True, default='', max_length=100)),
+                ('status_code', models.SmallIntegerField(default=0)),
+                ('job_id', models.CharField(blank=True, default='', max_length=200)),
+                ('batch_key', models.CharField(blank=True, default='', max_length=100)),
+                ('pipeline', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='delivery.pipeline')),
+            ],
+            options={
+                'verbose_name': 'retry row',
+                'db_table': 'delivery_retry',
+                'indexes': [models.Index(fields=['pipeline', 'next_run_at'], name='retry_due'), models.Index(fields=['pipeline', 'seq'], name='retry_seq'), models.Index(fields=['workspace_id', 'next_run_at'], name='retry_workspace')],
+            },
+        ),
+        migrations.RunSQL(HOT, migrations.RunSQL.noop),
+        migrations.RunSQL(SQL.read_text(encoding="utf-8"), "DROP TABLE delivery_batch, delivery_attempt"),
+        migrations.RunPython(make_partitions, migrations.RunPython.noop),
+    ]

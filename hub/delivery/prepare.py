@@ -1,0 +1,98 @@
+"""From a routed event to bytes on the wire: delivery id, connector build, serialisation, signature."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import orjson
+
+from connectors.base import BuildContext
+from connectors.http import RequestSpec, Response
+from hub.delivery.calls import Call
+from hub.delivery.config import Config, Rule
+from hub.delivery.run import Fault
+from hub.events.cursors import LogRow
+from hub.lib import clock
+from hub.lib.ids import base62
+from hub.lib.net import Answer
+
+if TYPE_CHECKING:
+    from hub.delivery.chunk import Part
+
+CONTENT_TYPES = {
+    "json": "content-type: application/json",
+    "form": "content-type: application/x-www-form-urlencoded",
+    "ndjson": "content-type: application/x-ndjson",
+}
+USER_AGENT = "user-agent: Headwater/1.0"
+NO_HEADERS: tuple[tuple[str, str], ...] = ()
+
+
+def delivery_id(config: Config, rule: Rule, row: LogRow) -> str:
+    """The id that every attempt and replay of this event by this mapping carries."""
+    text = f"{config.destination_id}|{rule.mapping_id}|{row.source_id}|{row.message_id}|{row.received_at.isoformat()}"
+    return "msg_" + base62(hashlib.sha256(text.encode()).digest()[:16])
+
+
+def build(config: Config, rule: Rule, parts: Sequence[Part]) -> list[RequestSpec]:
+    """Have the connector make the requests for these parts of one mapping."""
+    ids, messages = [part.delivery_id for part in parts], [part.delivery.row.message_id for part in parts]
+    return build_for(config, rule, [part.payload for part in parts], ids, messages)
+
+
+def build_for(
+    config: Config, rule: Rule, payloads: Sequence[object], delivery_ids: Sequence[str], message_ids: Sequence[str]
+) -> list[RequestSpec]:
+    """Have the connector make the requests for these payloads; ids are in the same order."""
+    context = BuildContext(clock.now(), delivery_ids, message_ids, public_url=config.public_url)
+    return rule.action.build(payloads, config.prepared, context)  # type: ignore[arg-type]
+
+
+def make_call(spec: RequestSpec, key: str, tag: object) -> Call:
+    """Serialise and sign a request. `key` is the delivery id that signs it when the request names none itself."""
+    body = serialise(spec)
+    headers = [f"{name}: {value}" for name, value in spec.headers]
+    own = {name for name, _ in spec.headers}
+    if "content-type" not in own and spec.body_kind in CONTENT_TYPES:
+        headers.append(CONTENT_TYPES[spec.body_kind])
+    if "user-agent" not in own:
+        headers.append(USER_AGENT)
+    if spec.signing is not None:
+        timestamp = int(clock.now().timestamp())
+        signed = spec.signing.headers(body or b"", spec.idempotency_key or key, timestamp)
+        headers += [f"{name}: {value}" for name, value in signed]
+    return Call(spec.method, spec.url, headers, body, int(spec.timeout_s * 1000), tag)
+
+
+def serialise(spec: RequestSpec) -> bytes | None:
+    """The body's bytes by its kind; None when the request has none."""
+    body = spec.body
+    if spec.body_kind == "none" or body is None:
+        return None
+    if spec.body_kind == "json":
+        return orjson.dumps(body)
+    if spec.body_kind == "ndjson" and isinstance(body, Sequence):
+        return b"".join(orjson.dumps(line) + b"\n" for line in body)
+    if spec.body_kind == "form":
+        return urlencode(body).encode()  # type: ignore[arg-type]
+    return body if isinstance(body, bytes) else str(body).encode()
+
+
+def response_of(answer: Answer) -> Response:
+    """The sender's answer in the connectors' words."""
+    headers = NO_HEADERS
+    if answer.headers:
+        pairs = (line.decode("latin-1").partition(":") for line in answer.headers if b":" in line)
+        headers = tuple((name.strip(), value.strip()) for name, _, value in pairs)
+    return Response(
+        status=answer.status, error=answer.error, body=answer.body, headers=headers, retry_after=answer.retry_after,
+        sent=answer.sent, received_at=clock.now() if headers else None,
+    )
+
+
+def bug_fault(error: BaseException) -> Fault:
+    """What a mistake of our own means for the pipeline: it pauses for a while, nothing is lost."""
+    return Fault("circuit", "internal", f"An error in Headwater itself: {type(error).__name__}.")

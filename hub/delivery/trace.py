@@ -1,0 +1,165 @@
+"""Everything that happened to one event: its acceptance, how each destination stands, each attempt.
+
+A delivery has no row of its own, so its standing is put together: a retry row says that it waits, a dead letter that it
+ended badly, a batch row what the commit that stepped over it decided; beyond the cursor it waits.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from hub.delivery import config as configs
+from hub.delivery import outcomes, prepare, record
+from hub.delivery.models import Attempt, Batch, DeadLetter, Pipeline, RetryRow
+from hub.events.cursors import LogRow, Position
+from hub.events.models import Event
+from hub.lib import postgres
+from hub.lib.ids import key8
+from hub.routing import decide
+from tenants.models import Connection, Destination, Source
+
+BATCHES_LOOKED_AT = 200
+WORDS = {
+    outcomes.Status.DELIVERED: "delivered", outcomes.Status.FILTERED: "filtered", outcomes.Status.RETRYING: "retrying",
+    outcomes.Status.DEAD: "dead", outcomes.Status.PENDING: "pending", outcomes.Status.PARKED: "retrying",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one event stands at one destination."""
+
+    status: str
+    reason: str = ""
+    status_code: int = 0
+
+
+def find_events(workspace_id: UUID, message_id: str) -> list[Event]:
+    """The workspace's events with this message id, newest first; several sources may have used it."""
+    found = Event.objects.filter(workspace_id=workspace_id, message_key=key8(message_id), message_id=message_id)
+    return list(found.order_by("-seq")[:20])
+
+
+def trace(workspace_id: UUID, message_id: str) -> dict[str, Any] | None:
+    """`{"event": {…}, "deliveries": [{"destination", "status", "reason", "attempts": […]}]}`; None when unknown."""
+    events = find_events(workspace_id, message_id)
+    return trace_event(events[0]) if events else None
+
+
+def trace_event(event: Event) -> dict[str, Any]:
+    """The trace of one event of the log."""
+    source = Source.unscoped.filter(pk=event.source_id).first()
+    return {
+        "event": {
+            "message_id": event.message_id, "type": event.type, "event": event.event_name, "user_id": event.user_id,
+            "anonymous_id": event.anonymous_id, "source": source.slug if source else str(event.source_id),
+            "received_at": event.received_at.isoformat(), "seq": event.seq, "epoch": event.epoch, "xid": event.xid,
+            "body": orjson.loads(event.body) if event.body else None,
+        },
+        "deliveries": [_delivery(event, destination) for destination in _destinations(event)],
+    }
+
+
+def _destinations(event: Event) -> list[Destination]:
+    """The destinations whose event it is, by the intervals of the log."""
+    linked = Connection.unscoped.filter(workspace_id=event.workspace_id, source_id=event.source_id)
+    found = Destination.unscoped.filter(pk__in=linked.values("destination_id"), workspace_id=event.workspace_id)
+    return [each for each in found.order_by("slug") if _is_eligible(event, each)]
+
+
+def _is_eligible(event: Event, destination: Destination) -> bool:
+    with postgres.pool().connection() as connection:
+        rows = configs.read_subscription(connection, destination.workspace_id, destination.pk)
+    plan = configs.plan_of(rows, destination.pk, frozenset(), (), is_deleted=False)
+    return decide.is_eligible(plan, event.source_id, (event.epoch, event.xid))
+
+
+def _delivery(event: Event, destination: Destination) -> dict[str, Any]:
+    standing = standing_of(event, destination.pk)
+    attempts = Attempt.objects.filter(destination_id=destination.pk, seq=event.seq).order_by("id")
+    return {
+        "destination": destination.slug,
+        "destination_id": str(destination.pk),
+        "status": standing.status,
+        "reason": standing.reason,
+        "status_code": standing.status_code,
+        "attempts": [_attempt(attempt) for attempt in attempts[:200]],
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "at": attempt.at.isoformat(), "attempt": attempt.attempt, "status_code": attempt.status_code,
+        "duration_ms": attempt.duration_ms, "outcome": attempt.outcome, "reason": attempt.reason,
+        "delivery_id": attempt.delivery_id, "mapping_id": str(attempt.mapping_id) if attempt.mapping_id else None,
+        "worker": attempt.worker, "request": orjson.loads(attempt.request), "response": orjson.loads(attempt.response),
+    }
+
+
+def standing_of(event: Event, destination_id: UUID) -> Standing:
+    """How the event stands: what rows say about it first, then the batch that decided it, else it waits."""
+    retrying = RetryRow.objects.filter(destination_id=destination_id, seq=event.seq).order_by("next_run_at").first()
+    if retrying is not None:
+        word = "pending" if retrying.state == RetryRow.State.PENDING else "retrying"
+        return Standing(word, retrying.reason, retrying.status_code)
+    letter = DeadLetter.objects.filter(destination_id=destination_id, seq=event.seq).first()
+    if letter is not None:
+        return Standing("dead", letter.reason, letter.status_code)
+    return _from_batches(event, destination_id) or _from_cursor(event, destination_id)
+
+
+def _from_batches(event: Event, destination_id: UUID) -> Standing | None:
+    """What the last commit about the event said. Batches end near the event's own place in the log."""
+    nearby = Batch.objects.filter(destination_id=destination_id, seq__gte=event.seq).order_by("seq", "id")
+    found: Standing | None = None
+    for batch in nearby[:BATCHES_LOOKED_AT]:
+        if batch.seq_min <= event.seq:
+            found = _read_batch(batch, event.seq) or found
+    return found
+
+
+def _read_batch(batch: Batch, seq: int) -> Standing | None:
+    seqs = array("q", bytes(batch.seqs))
+    try:
+        place = seqs.index(seq)
+    except ValueError:
+        return None
+    status = outcomes.Status(bytes(batch.outcomes)[place])
+    reasons: list[str] = batch.mappings.get("reasons", [])
+    number = bytes(batch.reasons)[place]
+    code = array("h", bytes(batch.statuses))[place]
+    return Standing(WORDS[status], reasons[number] if number < len(reasons) else "", code)
+
+
+def _from_cursor(event: Event, destination_id: UUID) -> Standing:
+    """No row speaks of it: it waits beyond the cursor, or has expired behind it."""
+    pipeline = Pipeline.objects.filter(destination_id=destination_id).first()
+    if pipeline is None:
+        return Standing("waiting")
+    cursor = Position(pipeline.cursor_epoch, pipeline.cursor_xid, pipeline.cursor_seq)
+    is_beyond = Position(event.epoch, event.xid, event.seq) > cursor
+    return Standing("waiting", pipeline.held_reason) if is_beyond else Standing("expired")
+
+
+def rebuild_requests(event: Event, destination: Destination) -> list[dict[str, Any]]:
+    """What is sent for this event by the destination's rules as they stand; for a success whose request was not kept."""
+    with postgres.pool().connection() as connection:
+        config = configs.load(connection, destination.workspace_id, destination.pk)
+    row = LogRow(
+        event.seq, event.xid, event.source_id, event.received_at, event.flags, event.type, event.event_name,
+        event.user_key, event.message_id, event.body,
+    )
+    message = orjson.loads(event.body) if event.body else {}
+    requests = []
+    for mapping_id in decide.decide(config.plan, message).mapping_ids:
+        rule = config.rules[mapping_id]
+        key = prepare.delivery_id(config, rule, row)
+        for spec in prepare.build_for(config, rule, [rule.transform(message)], [key], [event.message_id]):
+            call = prepare.make_call(spec, key, None)
+            requests.append({"delivery_id": key, **orjson.loads(record.request_text(call, config.secrets))})
+    return requests

@@ -1,0 +1,296 @@
+"""The one statement that writes to the log: dedupe, events and counts, in one round trip and one commit.
+
+Each column travels as one text parameter whose values are joined by U+001F and split by the server. That is several
+times faster than arrays built value by value or COPY, but a stray separator would shift every row behind it, other
+workspaces' rows too: so the statement compares the lengths of all columns and fails when one differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+import psycopg
+from psycopg import errors, pq
+from psycopg.pq.abc import PGresult
+
+from hub.events.spec import EventRow
+
+SEPARATOR, NULL = "\x1f", "\x1e"
+MIDNIGHT_MARGIN = timedelta(seconds=60)
+ONE_DAY = timedelta(days=1)
+STATEMENT = b"append_events"
+
+# Row columns, then columns of the commit's groups (one group per workspace, source and day).
+ROW_COLUMNS = {
+    "workspace_id": "uuid", "source_id": "uuid", "received_at": "timestamptz", "day": "date", "other_day": "date",
+    "first_day": "date", "key": "uuid", "message_key": "bigint", "user_key": "bigint", "flags": "smallint",
+    "type": "text", "event_name": "text", "user_id": "text", "anonymous_id": "text", "message_id": "text",
+    "body": "text",
+}  # fmt: skip
+GROUP_COLUMNS = {
+    "workspace_id": "uuid", "source_id": "uuid", "day": "date", "received": "integer", "rejected": "integer",
+}  # fmt: skip
+
+
+def _arrays(columns: dict[str, str], prefix: str, first: int) -> str:
+    return ", ".join(
+        f"{_split(kind, number)}::{kind}[] AS {prefix}{name}"
+        for number, (name, kind) in enumerate(columns.items(), start=first)
+    )
+
+
+def _split(kind: str, number: int) -> str:
+    """Split one joined parameter. A lone empty text would become an empty array, so it is put back by hand."""
+    split = f"string_to_array(${number}, U&'\\001F', U&'\\001E')"
+    return f"(CASE WHEN ${number} = '' THEN ARRAY[''] ELSE {split} END)" if kind == "text" else split
+
+
+def _lengths(columns: dict[str, str], prefix: str, count: str) -> str:
+    return " AND ".join(f"coalesce(cardinality({prefix}{name}), 0) = {count}" for name in columns)
+
+
+def _names(columns: dict[str, str], prefix: str = "") -> str:
+    return ", ".join(prefix + name for name in columns)
+
+
+FIRST_ROW_PARAMETER = 5
+FIRST_GROUP_PARAMETER = FIRST_ROW_PARAMETER + len(ROW_COLUMNS)
+# $1 rows, $2 groups, $3 and $4 first and last day that any look-up needs.
+# - The look-up is a sub-select, not a join, so that it is an index probe whatever the planner believes of the table.
+# - Keys go in sorted, else two commits with the same keys in another order deadlock.
+# - Near midnight a key is inserted for both days; the event is ours when its own day's key was inserted by us.
+APPEND = f"""
+WITH sent AS MATERIALIZED (
+    SELECT {_arrays(ROW_COLUMNS, "r_", FIRST_ROW_PARAMETER)}, {_arrays(GROUP_COLUMNS, "g_", FIRST_GROUP_PARAMETER)}
+), checked AS MATERIALIZED (
+    SELECT * FROM sent
+    WHERE CASE WHEN {_lengths(ROW_COLUMNS, "r_", "$1::integer")} AND {_lengths(GROUP_COLUMNS, "g_", "$2::integer")}
+          THEN true ELSE ('columns of different length' || left($1::text, 0))::boolean END
+), input AS MATERIALIZED (
+    SELECT t.* FROM checked, unnest({_names(ROW_COLUMNS, "r_")}) WITH ORDINALITY AS t({_names(ROW_COLUMNS)}, place)
+), unseen AS (
+    SELECT workspace_id, source_id, key, day, other_day FROM input i
+    WHERE (SELECT true FROM event_dedupe d
+           WHERE d.workspace_id = i.workspace_id AND d.source_id = i.source_id AND d.key = i.key
+             AND d.day >= i.first_day AND d.day <= i.day + 1 AND d.day >= $3::date AND d.day <= $4::date
+           LIMIT 1) IS NULL
+), claimed AS (
+    INSERT INTO event_dedupe (workspace_id, source_id, key, day)
+    SELECT workspace_id, source_id, key, day FROM unseen
+    UNION ALL SELECT workspace_id, source_id, key, other_day FROM unseen WHERE other_day <> day
+    ORDER BY 1, 2, 3, 4
+    ON CONFLICT DO NOTHING RETURNING workspace_id, source_id, key, day
+), fresh AS MATERIALIZED (
+    SELECT i.* FROM input i JOIN claimed c USING (workspace_id, source_id, key, day)
+), appended AS (
+    INSERT INTO event_log (workspace_id, source_id, epoch, received_at, message_key, user_key, flags, type,
+                           event_name, user_id, anonymous_id, message_id, body)
+    SELECT workspace_id, source_id, (SELECT epoch FROM log_epoch WHERE id = 1), received_at, message_key, user_key,
+           flags, type, event_name, user_id, anonymous_id, message_id, body
+    FROM fresh ORDER BY place
+), accepted AS (
+    SELECT workspace_id, source_id, day, count(*)::integer AS rows FROM fresh GROUP BY 1, 2, 3
+), counted AS (
+    INSERT INTO event_count (workspace_id, source_id, epoch, day, received, rejected, duplicate, accepted)
+    SELECT g.workspace_id, g.source_id, (SELECT epoch FROM log_epoch WHERE id = 1), g.day, g.received, g.rejected,
+           g.received - g.rejected - coalesce(a.rows, 0), coalesce(a.rows, 0)
+    FROM checked, unnest({_names(GROUP_COLUMNS, "g_")}) AS g({_names(GROUP_COLUMNS)})
+    LEFT JOIN accepted a ON a.workspace_id = g.workspace_id AND a.source_id = g.source_id AND a.day = g.day
+    RETURNING accepted, duplicate
+)
+SELECT coalesce(sum(accepted), 0), coalesce(sum(duplicate), 0) FROM counted
+"""  # noqa: S608 - made of constants only
+SAMPLE = """
+INSERT INTO event_rejected (workspace_id, source_id, code, message_type, event_name, message_id, sample)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+"""
+# The plan is made once, before anything is known of the rows: hash joins between CTEs, index probes into tables.
+SESSION_OPTIONS = (
+    "-c statement_timeout=5000 -c lock_timeout=4000 -c idle_in_transaction_session_timeout=10000 -c jit=off "
+    "-c plan_cache_mode=force_generic_plan -c enable_nestloop=off -c enable_mergejoin=off -c enable_seqscan=off "
+    "-c TimeZone=UTC"
+)
+CONNECT_SECONDS = 2
+NETWORK = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2, "tcp_user_timeout": 8000}
+
+
+class LogError(Exception):
+    """The log did not take the events."""
+
+
+class LogUnavailable(LogError):
+    """The database is away, too slow or not ready; nothing was stored, or nobody knows. Sending again is safe."""
+
+
+class Unstorable(LogError):
+    """The database refuses the content of these rows; it would refuse them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A refused message, kept for the people who sent it."""
+
+    code: str
+    message_type: str | None
+    event_name: str | None
+    message_id: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What one request brings to the log: its valid events in order, and how many of its messages were refused."""
+
+    workspace_id: str
+    source_id: str
+    received_at: datetime
+    dedupe_hours: int
+    rows: Sequence[EventRow]
+    rejected_count: int = 0
+    samples: Sequence[Sample] = field(default=())
+
+    @property
+    def received_count(self) -> int:
+        return len(self.rows) + self.rejected_count
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """How one commit ended."""
+
+    accepted: int
+    duplicate: int
+
+
+class LogWriter:
+    """Appends to the log over a connection of its own; for one thread."""
+
+    def __init__(self, dsn: Callable[[], str]) -> None:
+        self._dsn = dsn
+        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+
+    def append(self, submissions: Sequence[Submission]) -> Appended:
+        """Store the submissions in one transaction, which has committed when this returns.
+
+        Raises Unstorable when the content is to blame, LogUnavailable for everything else; after the latter the
+        connection is dropped and the next call opens a new one.
+        """
+        parameters = statement_parameters(submissions)
+        try:
+            connection = self._connected()
+            outcome = connection.pgconn.exec_prepared(STATEMENT, parameters)
+            if outcome.status != pq.ExecStatus.TUPLES_OK:
+                raise errors.error_from_result(outcome)
+        except (psycopg.DataError, errors.NotNullViolation) as error:
+            raise Unstorable(str(error)) from error
+        except (psycopg.Error, OSError) as error:
+            self.close()
+            raise LogUnavailable(str(error)) from error
+        return Appended(_number(outcome, 0), _number(outcome, 1))
+
+    def keep_samples(self, submissions: Iterable[Submission]) -> None:
+        """Store samples of refused messages, after the answer: they are a courtesy, the counts are the promise."""
+        rows = [
+            (s.workspace_id, s.source_id, x.code, x.message_type, x.event_name, x.message_id, x.text)
+            for s in submissions
+            for x in s.samples
+        ]
+        try:
+            with self._connected().cursor() as cursor:
+                cursor.executemany(SAMPLE, rows)
+        except psycopg.DataError as error:
+            raise Unstorable(str(error)) from error
+        except (psycopg.Error, OSError) as error:
+            self.close()
+            raise LogUnavailable(str(error)) from error
+
+    def close(self) -> None:
+        """Drop the connection; the next append opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _connected(self) -> psycopg.Connection[tuple[object, ...]]:
+        if self._connection is None or self._connection.closed:
+            connection = psycopg.Connection.connect(
+                self._dsn(),
+                autocommit=True,
+                connect_timeout=CONNECT_SECONDS,
+                options=SESSION_OPTIONS,
+                application_name="headwater-ingest",
+                client_encoding="UTF8",
+                **NETWORK,
+            )
+            prepared = connection.pgconn.prepare(STATEMENT, APPEND.encode())
+            if prepared.status != pq.ExecStatus.COMMAND_OK:
+                connection.close()
+                raise errors.error_from_result(prepared)
+            self._connection = connection
+        return self._connection
+
+
+def statement_parameters(submissions: Sequence[Submission]) -> list[bytes | None]:
+    """Join everything the statement needs, leaving out second copies of one key: both would take the same claim."""
+    arrival: list[list[str]] = [[], [], [], [], [], []]
+    rows: list[EventRow] = []
+    groups: dict[tuple[str, str, str], list[int]] = {}
+    seen: set[tuple[str, str]] = set()
+    days: list[date] = []
+    for submission in submissions:
+        first, own, other, last = window(submission.received_at, submission.dedupe_hours)
+        days += (first, last)
+        source = (submission.workspace_id, submission.source_id)
+        tally = groups.setdefault((*source, own.isoformat()), [0, 0])
+        tally[0] += submission.received_count
+        tally[1] += submission.rejected_count
+        new = unrepeated(submission, seen)
+        rows += new
+        shared = (*source, submission.received_at.isoformat(), own.isoformat(), other.isoformat(), first.isoformat())
+        for column, value in zip(arrival, shared, strict=True):
+            column += [value] * len(new)
+    counts = [str(len(rows)).encode(), str(len(groups)).encode()]
+    limits = [min(days).isoformat().encode(), max(days).isoformat().encode()]
+    return [*counts, *limits, *_joined_rows(arrival, rows), *_joined_groups(groups)]
+
+
+def unrepeated(submission: Submission, seen: set[tuple[str, str]]) -> Sequence[EventRow]:
+    """The submission's rows whose key has not been seen in this commit, which are nearly always all of them."""
+    source = submission.source_id
+    kept: list[EventRow] = []
+    for row in submission.rows:
+        claim = (source, row[0])
+        if claim not in seen:
+            seen.add(claim)
+            kept.append(row)
+    return kept
+
+
+def _joined_rows(arrival: Sequence[Sequence[str]], rows: Sequence[EventRow]) -> list[bytes | None]:
+    if not rows:
+        return [None] * len(ROW_COLUMNS)
+    key, message_key, user_key, flags, call, event, user, anonymous, message_id, body = zip(*rows, strict=True)
+    numbers = [map(str, column) for column in (message_key, user_key, flags)]
+    optional = [[NULL if value is None else value for value in column] for column in (event, user, anonymous)]
+    columns = [*arrival, key, *numbers, call, *optional, message_id]
+    return [*(SEPARATOR.join(column).encode() for column in columns), SEPARATOR.encode().join(body)]
+
+
+def _joined_groups(groups: dict[tuple[str, str, str], list[int]]) -> list[bytes]:
+    table = [(*key, str(received), str(rejected)) for key, (received, rejected) in groups.items()]
+    return [SEPARATOR.join(column).encode() for column in zip(*table, strict=True)]
+
+
+def window(received_at: datetime, dedupe_hours: int) -> tuple[date, date, date, date]:
+    """The days of one arrival: first of the look-up, its own, the neighbour within a minute (else its own), last."""
+    moment = received_at.astimezone(UTC)
+    own = moment.date()
+    other = (moment + MIDNIGHT_MARGIN).date()
+    if other == own:
+        other = (moment - MIDNIGHT_MARGIN).date()
+    return (moment - timedelta(hours=dedupe_hours)).date(), own, other, own + ONE_DAY
+
+
+def _number(outcome: PGresult, column: int) -> int:
+    return int(outcome.get_value(0, column) or 0)

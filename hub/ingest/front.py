@@ -1,0 +1,199 @@
+"""The front door: answers the tracking API in the event loop itself and leaves every other path to Django.
+
+The body is read here, so that a slow client holds no thread; then the view runs inline, and its answer is sent when
+the commit it waits for has returned. Only what would hold up the loop goes to a thread: a write key that is not
+cached, and a large body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+
+from hub.events.log import LogError, LogUnavailable, Submission
+from hub.ingest import answers, policies, routes
+from hub.ingest.committer import ANSWER_WITHIN_SECONDS, Ticket
+from hub.ingest.errors import TooSlow, Unavailable
+from hub.ingest.keys import KeyNotCached
+from hub.ingest.lean import View, not_stored
+from hub.ingest.normalising import BATCH_LIMIT
+from hub.ingest.runtime import current
+from hub.observability import log
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+BODY_SECONDS = 15.0
+LOOK_UP_SECONDS = 4.0
+DRAIN_BYTES = 1024 * 1024
+KEPT_BYTES = BATCH_LIMIT + 1
+# What takes longer than a thread hand-over costs. Packed bodies are judged by what they may unpack to.
+LARGE_BODY = 128 * 1024
+LARGE_PACKED_BODY = 16 * 1024
+WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
+logger = log.get(__name__)
+
+
+class ClientGone(Exception):
+    """The client went away before its request was whole: there is no request."""
+
+
+class FrontRequest(HttpRequest):
+    """A Django request over an ASGI scope, with its body already there and no more header work than ingest needs."""
+
+    answers_later = True
+
+    def __init__(self, scope: Scope, body: bytes) -> None:
+        self.scope = scope
+        self.whole_body = body
+        self.method = scope["method"]
+        self.path = self.path_info = scope["path"]
+        client = scope.get("client")
+        self.META = {"REMOTE_ADDR": client[0] if client else "", "REQUEST_METHOD": scope["method"]}
+        for name, value in scope["headers"]:
+            self._add_header(name.decode("latin-1"), value.decode("latin-1"))
+
+    def _add_header(self, name: str, value: str) -> None:
+        key = META_NAMES.get(name) or "HTTP_" + name.upper().replace("-", "_")
+        known = self.META.get(key)
+        self.META[key] = value if known is None else f"{known},{value}"
+
+    @cached_property
+    def GET(self) -> QueryDict:  # type: ignore[override]
+        return QueryDict(self.scope["query_string"], encoding="utf-8")
+
+
+META_NAMES = {
+    "authorization": "HTTP_AUTHORIZATION",
+    "content-encoding": "HTTP_CONTENT_ENCODING",
+    "content-length": "CONTENT_LENGTH",
+    "content-type": "CONTENT_TYPE",
+    "host": "HTTP_HOST",
+    "origin": "HTTP_ORIGIN",
+    "user-agent": "HTTP_USER_AGENT",
+}
+
+
+def front_door(django_app: Application) -> Application:
+    """The ASGI application: the tracking API here, the rest by `django_app`."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        found = routes.find(scope["path"]) if scope["type"] == "http" else None
+        if found is None:
+            await django_app(scope, receive, send)
+        else:
+            await serve(*found, scope, receive, send)
+
+    return application
+
+
+_threads = ThreadPoolExecutor(2, thread_name_prefix="large-bodies")
+
+
+async def serve(view: View, arguments: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
+    """Read the body, run the view, wait for the commit, answer."""
+    try:
+        body = b"" if scope["method"] in WITHOUT_BODY else await read_body(receive)
+    except ClientGone:
+        return
+    except TimeoutError:
+        request = FrontRequest(scope, b"")
+        answer = answers.readable(request, answers.refused(TooSlow()))
+        answer["Connection"] = "close"
+        await respond(send, answer)
+        return
+    request = FrontRequest(scope, body)
+    try:
+        response = await run(view, arguments, request)
+        submission = getattr(response, "submission", None)
+        if submission is not None:
+            response = await committed(request, response, submission)
+    except Exception:
+        logger.exception("front_door_failed")
+        response = answers.broken(request)
+    await respond(send, response, with_body=scope["method"] != "HEAD")
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body, cut at one byte over the largest limit. More is read and thrown away, up to a bound.
+
+    An answer that comes before the body is read reaches the client as a reset, which SDKs retry for ever.
+    """
+    async with asyncio.timeout(BODY_SECONDS):
+        event = await receive()
+        if event["type"] == "http.request" and not event.get("more_body", False):
+            return bytes(event.get("body", b""))[:KEPT_BYTES]
+        body = bytearray()
+        total = 0
+        while True:
+            if event["type"] == "http.disconnect":
+                raise ClientGone
+            chunk = event.get("body", b"")
+            total += len(chunk)
+            body += chunk[: KEPT_BYTES - len(body)]
+            if not event.get("more_body", False) or total > DRAIN_BYTES:
+                return bytes(body)
+            event = await receive()
+
+
+async def run(view: View, arguments: dict[str, str], request: FrontRequest) -> HttpResponse:
+    """Run the view inline, or in a thread when its body is large; once more after a key has been looked up."""
+    loop = asyncio.get_running_loop()
+    is_packed = "HTTP_CONTENT_ENCODING" in request.META
+    is_large = len(request.whole_body) > (LARGE_PACKED_BODY if is_packed else LARGE_BODY)
+    call = partial(view, request, **arguments)
+    try:
+        return await loop.run_in_executor(_threads, call) if is_large else call()
+    except KeyNotCached as miss:
+        try:
+            await look_up(request, miss.key)
+        except Unavailable as error:
+            return answers.readable(request, answers.refused(error))
+    return await loop.run_in_executor(_threads, call) if is_large else call()
+
+
+async def look_up(request: FrontRequest, key: str) -> None:
+    """Have a thread read the key's source into the cache; Unavailable when the database does not say in time."""
+    runtime = current()
+    try:
+        async with asyncio.timeout(LOOK_UP_SECONDS):
+            loop = asyncio.get_running_loop()
+            source = await loop.run_in_executor(runtime.keys.threads, runtime.keys.load_apart, key)
+    except TimeoutError as error:
+        raise Unavailable() from error
+    if source is None:
+        policies.note_unknown(runtime, request)
+
+
+async def committed(request: FrontRequest, answer: HttpResponse, submission: Submission) -> HttpResponse:
+    """The answer once its submission is committed; 503 when it cannot be, or not in time."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[LogError | None] = loop.create_future()
+    try:
+        current().committer.submit(Ticket(submission, loop, future))
+        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+            error = await future
+    except TimeoutError:
+        error = LogUnavailable("no commit in time")
+    except LogError as refusal:
+        error = refusal
+    return answer if error is None else not_stored(request, error)
+
+
+async def respond(send: Send, response: HttpResponse, with_body: bool = True) -> None:
+    """Send a finished response."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status_code,
+            "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": response.content if with_body else b""})

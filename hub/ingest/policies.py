@@ -1,0 +1,163 @@
+"""REST framework's hooks for the tracking API: who sends, from where, how much, and how a body is read."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from django.conf import settings
+from django.http import HttpRequest
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+
+from hub.ingest import addresses, pixels
+from hub.ingest.decoding import Decoded, decode
+from hub.ingest.errors import OriginNotAllowed, RateLimited, UnknownSource
+from hub.ingest.keys import KeyNotCached
+from hub.ingest.runtime import UNKNOWN_KEYS_A_SECOND, Runtime, current
+from tenants.keys import SourceRef
+
+if TYPE_CHECKING:
+    from hub.ingest.api import MessageView
+
+
+class TrackingParser(BaseParser):
+    """Reads any body as JSON, whatever its type says: browsers send text/plain, some SDKs no type at all."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Decoded:
+        view = cast("MessageView", parser_context["view"])
+        raw = whole_body(stream, view.route.limit)
+        return decode(raw, stream.META.get("HTTP_CONTENT_ENCODING", ""), view.route.limit)
+
+
+class PixelParser(BaseParser):
+    """Reads a message from the query of an image's address."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Decoded:
+        return pixels.decoded(stream.GET)
+
+
+def whole_body(request: HttpRequest, limit: int) -> bytes:
+    """The body, at most one byte more than the limit. Under WSGI a chunked one has no length and is read to its end."""
+    body = getattr(request, "whole_body", None)
+    if body is not None:
+        return cast(bytes, body)
+    environ = request.META
+    if not environ.get("CONTENT_LENGTH") and environ.get("wsgi.input_terminated"):
+        return cast(bytes, environ["wsgi.input"].read(limit + 1))
+    return request.read(limit + 1)
+
+
+class WriteKeyAuthentication(BaseAuthentication):
+    """Finds the source by its write key: Basic user name, else the body's field, else the first message's."""
+
+    def authenticate(self, request: Request) -> tuple[None, SourceRef]:
+        key = header_key(request.META.get("HTTP_AUTHORIZATION", "")) or body_key(request.data)
+        source = find(request._request, key) if key else None
+        if source is None:
+            raise UnknownSource()
+        return None, source
+
+
+def header_key(header: str) -> str:
+    """The key of a Basic header; its colon may be missing. Bearer tokens say nothing of the source."""
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(value.strip() + "=" * (-len(value.strip()) % 4)).decode().partition(":")[0]
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def body_key(decoded: Decoded) -> str:
+    """The key that the body names."""
+    payload = decoded.payload
+    batch = payload.get("batch")
+    first = batch[0] if isinstance(batch, list) and batch and isinstance(batch[0], dict) else {}
+    for key in (payload.get("writeKey"), first.get("writeKey")):
+        if key and isinstance(key, str):
+            return key
+    return ""
+
+
+def find(request: HttpRequest, key: str, recall: Callable[[str], SourceRef | None] | None = None) -> SourceRef | None:
+    """The key's source from the cache. In a thread of a request a miss is looked up; the event loop raises it."""
+    runtime = current()
+    try:
+        source = (recall or runtime.keys.cached)(key)
+    except KeyNotCached:
+        guard_lookups(runtime, request)
+        if hasattr(request, "answers_later"):
+            raise
+        source = runtime.keys.load(key)
+        if source is None:
+            note_unknown(runtime, request)
+    return source
+
+
+def guard_lookups(runtime: Runtime, request: HttpRequest) -> None:
+    """An address that has tried many unknown keys of late waits before another one is looked up."""
+    wait = runtime.unknown_keys.take(0, [("address", peer(request), UNKNOWN_KEYS_A_SECOND)])
+    if wait:
+        raise RateLimited(wait_seconds=wait)
+
+
+def note_unknown(runtime: Runtime, request: HttpRequest) -> None:
+    runtime.unknown_keys.take(1, [("address", peer(request), UNKNOWN_KEYS_A_SECOND)])
+
+
+def peer(request: HttpRequest) -> str:
+    """The sender's address as far as it can be believed."""
+    meta = request.META
+    peer_address = meta.get("REMOTE_ADDR") or ""
+    forwarded_for = meta.get("HTTP_X_FORWARDED_FOR") or ""
+    return addresses.client_address(peer_address, forwarded_for, settings.TRUSTED_PROXIES) or ""
+
+
+class OriginAllowed(BasePermission):
+    """A source may list the sites that may send to it."""
+
+    def has_permission(self, request: Request, view: APIView) -> Literal[True]:
+        source = cast(SourceRef, request.auth)
+        if source.allowed_origins and not addresses.origin_allowed(
+            request.META.get("HTTP_ORIGIN", ""), source.allowed_origins
+        ):
+            raise OriginNotAllowed()
+        return True
+
+
+class EventThrottle(BaseThrottle):
+    """Limits events, not requests, where one is set for the key, the source or the workspace."""
+
+    def allow_request(self, request: Request, view: APIView) -> Literal[True]:
+        source = cast(SourceRef, request.auth)
+        if source.key_rate is None and source.source_rate is None and source.workspace_rate is None:
+            return True
+        wait = current().limits.take(
+            event_count(request.data),
+            (
+                ("key", source.key_digest, source.key_rate),
+                ("source", str(source.source_id), source.source_rate),
+                ("workspace", str(source.workspace_id), source.workspace_rate),
+            ),
+        )
+        if wait:
+            raise RateLimited(wait_seconds=wait)
+        return True
+
+
+def event_count(decoded: Decoded) -> int:
+    """How many events a body costs."""
+    batch = decoded.payload.get("batch")
+    return max(1, len(batch)) if isinstance(batch, list) else 1

@@ -1,0 +1,1 @@
+"""Start embedded services and supervise the product's processes."""

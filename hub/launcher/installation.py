@@ -1,0 +1,83 @@
+"""The folder in which one installation keeps what is its own: data of the embedded servers, secrets, a lock.
+
+One `up` at a time may use a folder. The secrets are made once, readable by their owner alone, and handed to the
+processes by their environment; whoever sets SECRET_KEY and SECRETS_KEYS keeps them elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from hub.launcher.errors import LaunchError
+from hub.lib.env import envsecret
+
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A locked data folder; the lock ends with the process that holds this value."""
+
+    folder: Path
+    lock: IO[str]
+
+    def ready_file(self, name: str) -> Path:
+        return self.folder / "ready" / name
+
+    def missing_secrets(self) -> dict[str, str]:
+        """Return the secrets that the environment does not set, made at the first call and kept since."""
+        path = self.folder / "secrets.json"
+        if not path.exists():
+            _write_private(path, json.dumps({"SECRET_KEY": secrets.token_urlsafe(48), "SECRETS_KEYS": _new_key_ring()}))
+        kept: dict[str, str] = json.loads(path.read_text())
+        return {name: secret for name, secret in kept.items() if not envsecret(name)}
+
+
+def open_installation(folder: Path) -> Installation:
+    """Make the folder if need be and take its lock, or say who or what is in the way."""
+    folder = folder.resolve()
+    try:
+        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        (folder / "ready").mkdir(exist_ok=True)
+        lock = (folder / "lock").open("a+")
+    except OSError as error:
+        raise LaunchError(
+            f"The data folder {folder} cannot be written ({error.strerror}): choose another with --data, "
+            "or let this user write to it."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        raise LaunchError(
+            f"The data folder {folder} is in use by another `manage.py up` (process {holder}): "
+            "stop that one, or choose another folder with --data."
+        ) from error
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return Installation(folder, lock)
+
+
+def _new_key_ring() -> str:
+    return f"k1:{base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()}"
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    draft = path.with_name(f"{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.rename(path)

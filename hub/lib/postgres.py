@@ -1,0 +1,77 @@
+"""Raw PostgreSQL connections for the data plane, beside Django's own.
+
+The log's readers and writers want autocommit, prepared statements and no per-query wrapper. A pool belongs to the
+process that opened it: after a fork the child makes its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+Row = tuple[object, ...]
+PgConnection = Connection[Row]
+_lock = threading.Lock()
+_pools: dict[tuple[int, str], ConnectionPool[Connection[Row]]] = {}
+_source: list[Callable[[], str]] = []
+
+SESSION = (
+    "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '10s'; "
+    "SET plan_cache_mode = force_generic_plan; SET jit = off; SET TIME ZONE 'UTC'"
+)
+
+
+def configure(source: Callable[[], str]) -> None:
+    """Say where the address of the database is asked for; called once at start-up by the composition root."""
+    _source[:] = [source]
+
+
+def dsn() -> str:
+    """The address of the database, as a libpq connection string."""
+    return _source[0]()
+
+
+def prepare_session(connection: Connection[Row]) -> None:
+    """Set what every data-plane session relies on: time-outs, stable plans, UTC."""
+    connection.autocommit = True
+    connection.prepare_threshold = 0
+    connection.execute(SESSION)
+
+
+def connect() -> Connection[Row]:
+    """A connection of one's own, prepared like those of the pool."""
+    connection = Connection.connect(dsn(), autocommit=True)
+    prepare_session(connection)
+    return connection
+
+
+def pool(size: int = 12) -> ConnectionPool[Connection[Row]]:
+    """This process's pool for the present database; made on first use."""
+    key = (os.getpid(), dsn())
+    found = _pools.get(key)
+    if found is not None:
+        return found
+    with _lock:
+        if key not in _pools:
+            _pools[key] = ConnectionPool(
+                key[1],
+                min_size=1,
+                max_size=size,
+                timeout=10.0,
+                max_idle=60.0,
+                configure=prepare_session,
+                open=True,
+                name="headwater",
+            )
+        return _pools[key]
+
+
+def close_pools() -> None:
+    """Close this process's pools, as tests do before their database is dropped."""
+    with _lock:
+        for key in [key for key in _pools if key[0] == os.getpid()]:
+            _pools.pop(key).close(timeout=2.0)

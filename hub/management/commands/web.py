@@ -1,0 +1,68 @@
+"""`manage.py web`: serve the tracking API, the pages, the management API and the admin."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils.module_loading import import_string
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.server import Server
+
+from hub.launcher.parenthood import follow_parent
+
+_TARGET = "hub.asgi:application"
+_HEADER_TIMEOUT_MILLISECONDS = 8000
+_STOP_SECONDS = 20
+_BACKLOG = 2048
+_WAITING_PER_WORKER = 2048
+
+
+class Command(BaseCommand):
+    help = "Serve HTTP with as many processes as WEB_WORKERS says."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+        parser.add_argument("--port", type=int, default=8000, help="port to listen on (default %(default)s)")
+        parser.add_argument("--workers", type=int, default=settings.WEB_WORKERS, help="number of processes")
+
+    def handle(self, **options: Any) -> None:
+        """Serve until told to stop.
+
+        Django is loaded here, before the processes are forked, and frozen, so that they share its memory.
+        """
+        gc.collect()
+        gc.freeze()
+        server = Server(
+            _TARGET,
+            address=options["host"],
+            port=options["port"],
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT_MILLISECONDS),
+            loop=Loops.uvloop,
+            websockets=False,
+            workers=options["workers"],
+            backlog=_BACKLOG,
+            backpressure=_WAITING_PER_WORKER,
+            log_access=False,
+            respawn_failed_workers=True,
+            respawn_interval=0.5,
+            workers_kill_timeout=_STOP_SECONDS,
+        )
+        parent = os.getpid()
+        server.serve(target_loader=lambda _target: _load_application(parent), wrap_loader=True)
+
+
+def _load_application(parent: int) -> Callable[..., Any]:
+    """Load the application in a forked process that must not outlive the one that listens for signals."""
+    follow_parent(signal.SIGKILL, parent)
+    application: Callable[..., Any] = import_string(_TARGET.replace(":", "."))
+    return application

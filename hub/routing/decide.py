@@ -1,0 +1,132 @@
+"""Decide whether an event goes to a destination, by which mappings, and if not, why.
+
+The same call answers delivery and the page that explains why an event did not arrive. It writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+Message = Mapping[str, object]
+
+DESTINATION_DELETED = "destination_deleted"
+DESTINATION_OFF = "destination_off"
+SOURCE_DISCONNECTED = "source_disconnected"
+INTEGRATIONS_OBJECT = "filtered_by_integrations_object"
+SENT_CLIENT_SIDE = "message_sent_client_side"
+NO_MATCHING_MAPPING = "no_matching_mapping"
+ERASED = "erased"
+REASONS = {
+    DESTINATION_DELETED: "The destination was deleted before the event's turn came.",
+    DESTINATION_OFF: "The destination was switched off before the event's turn came.",
+    SOURCE_DISCONNECTED: "The source was disconnected from the destination before the event's turn came.",
+    INTEGRATIONS_OBJECT: "The event's own `integrations` object excludes this destination.",
+    SENT_CLIENT_SIDE: "The browser had already sent this event to the destination itself.",
+    NO_MATCHING_MAPPING: "No enabled mapping of the destination has a trigger that the event meets.",
+    ERASED: "The person was erased; the event has no content any more.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A time in which a destination or connection was on, as log positions; the end is open while it still is."""
+
+    start: tuple[int, int]
+    end: tuple[int, int] | None
+
+    def holds(self, position: tuple[int, int]) -> bool:
+        """Whether an event of this (epoch, xid) was accepted meanwhile."""
+        return self.start <= position and (self.end is None or position < self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A source's connection to the destination: on or off now, and when it was on."""
+
+    is_on: bool
+    intervals: tuple[Interval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One enabled mapping as routing sees it: its id and the compiled trigger, None when it takes every event."""
+
+    mapping_id: UUID
+    matches: Callable[[Message], bool] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that routing must know of a destination, read once for many events."""
+
+    is_on: bool
+    is_deleted: bool
+    names: frozenset[str]
+    intervals: tuple[Interval, ...]
+    links: Mapping[UUID, Link]
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Either the mappings that apply, or the reason why none does."""
+
+    mapping_ids: tuple[UUID, ...] = ()
+    reason: str = ""
+
+
+def is_eligible(plan: Plan, source_id: UUID, position: tuple[int, int]) -> bool:
+    """Whether source and destination were both on when the event was accepted: only then it is the destination's."""
+    link = plan.links.get(source_id)
+    return (
+        link is not None
+        and any(interval.holds(position) for interval in link.intervals)
+        and any(interval.holds(position) for interval in plan.intervals)
+    )
+
+
+def refusal_now(plan: Plan, source_id: UUID) -> str:
+    """Why nothing of this source is sent any more, or an empty string."""
+    if plan.is_deleted:
+        return DESTINATION_DELETED
+    if not plan.is_on:
+        return DESTINATION_OFF
+    link = plan.links.get(source_id)
+    return "" if link is not None and link.is_on else SOURCE_DISCONNECTED
+
+
+def needs_message(plan: Plan) -> bool:
+    """Whether a trigger must look at the event; else its `integrations` flag alone decides."""
+    return any(route.matches is not None for route in plan.routes)
+
+
+def decide(plan: Plan, message: Message) -> Decision:
+    """Which mappings apply to this message, for an event that is eligible and not refused now."""
+    reason = integrations_refusal(plan.names, message)
+    if reason:
+        return Decision(reason=reason)
+    matching = tuple(route.mapping_id for route in plan.routes if route.matches is None or route.matches(message))
+    return Decision(mapping_ids=matching) if matching else Decision(reason=NO_MATCHING_MAPPING)
+
+
+def integrations_refusal(names: frozenset[str], message: Message) -> str:
+    """Why the event's own `integrations` object or the browser's report excludes a destination with these names.
+
+    A name beats `All`, whose default is true; an object of options means yes. `all` in lower case is what one SDK
+    writes. `_metadata.bundled` names what the browser has served itself.
+    """
+    metadata = message.get("_metadata")
+    if isinstance(metadata, Mapping):
+        bundled = metadata.get("bundled")
+        if isinstance(bundled, Sequence) and not names.isdisjoint(name for name in bundled if isinstance(name, str)):
+            return SENT_CLIENT_SIDE
+    integrations = message.get("integrations")
+    if not isinstance(integrations, Mapping):
+        return ""
+    named = [integrations[name] for name in names if name in integrations]
+    if named:
+        return INTEGRATIONS_OBJECT if all(value is False for value in named) else ""
+    default = integrations.get("All", integrations.get("all", True))
+    return INTEGRATIONS_OBJECT if default is False else ""

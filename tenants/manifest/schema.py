@@ -1,0 +1,237 @@
+"""The shape of the file: which keys there are, turned into specs. Keys may be added here, never removed or renamed.
+
+A spec's `values` hold only what the file names, for what it does not name is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.core.exceptions import ValidationError
+
+from tenants import validators
+from tenants.manifest.errors import Problem
+from tenants.manifest.reading import Located
+from tenants.manifest.sections import Section
+from tenants.models.destination import Ordering
+from tenants.models.source import SourceKind
+from tenants.models.user import normalise_email
+from tenants.models.workspace import Role
+
+WORKSPACE = (
+    *("slug", "name", "members", "sources", "destinations"),
+    *("rate_limit", "dedupe_hours", "retention_days"),
+)
+MEMBER = ("email", "role", "password_env", "name", "scope", "can_see_personal_data")
+SOURCE = ("slug", "name", "kind", "write_keys", "enabled", "settings", "rate_limit", "labels")
+WRITE_KEY = ("env", "sha256", "last4")
+DESTINATION = (
+    *("slug", "connector", "name", "settings", "sources", "enabled"),
+    *("ordering", "retry_hours", "rate_limit", "mappings", "filters"),
+)
+MAPPING = ("name", "action", "trigger", "fields", "enabled", "batch")
+Values = dict[str, Any]
+Spec = TypeVar("Spec")
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSpec:
+    section: Section
+    email: str
+    name: str | None
+    password_env: str | None
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpec:
+    """A write key: in clear, by the name of a variable, or as a digest."""
+
+    at: Located
+    value: str = ""
+    env: str = ""
+    sha256: str = ""
+    last4: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    section: Section
+    slug: str
+    kind: str
+    keys: tuple[KeySpec, ...]
+    enabled: bool | None
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class MappingSpec:
+    section: Section
+    enabled: bool | None
+    values: Values
+
+    @property
+    def name(self) -> str:
+        return str(self.values["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationSpec:
+    section: Section
+    slug: str
+    connector: str
+    settings: dict[str, Located]
+    sources: tuple[tuple[str, Located], ...] | None
+    mappings: tuple[MappingSpec, ...]
+    enabled: bool | None
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceSpec:
+    section: Section
+    slug: str
+    values: Values
+    members: tuple[MemberSpec, ...]
+    sources: tuple[SourceSpec, ...]
+    destinations: tuple[DestinationSpec, ...]
+    source_slugs: frozenset[str]  # also of sources that have something wrong with them
+
+
+def workspaces_of(document: Located, problems: list[Problem]) -> tuple[WorkspaceSpec, ...]:
+    """The specs of everything in the document that has a sound shape; what has not is noted."""
+    root = Section(document, problems, ("workspaces",))
+    if "workspaces" not in root:
+        root.complain("", "workspaces is missing")
+    return _specs(root, "workspaces", _workspace, lambda spec: spec.slug, problems)
+
+
+def _workspace(at: Located, problems: list[Problem]) -> WorkspaceSpec | None:
+    section = Section(at, problems, WORKSPACE)
+    slug = section.text("slug", validators.slug, required=True)
+    values: Values = {
+        "name": section.text("name"),
+        "rate_limit": section.whole("rate_limit", validators.at_least_one),
+        "dedupe_hours": section.whole("dedupe_hours", validators.at_least_one, validators.within_a_week),
+        "retention_days": section.whole("retention_days", validators.at_least_one),
+    }
+    members = _specs(section, "members", _member, lambda spec: spec.email, problems)
+    sources = _specs(section, "sources", _source, lambda spec: spec.slug, problems)
+    destinations = _specs(section, "destinations", _destination, lambda spec: spec.slug, problems)
+    slugs = frozenset(str(item.entries["slug"].value) for item in section.items("sources") if "slug" in item.entries)
+    return WorkspaceSpec(section, slug, _named(values), members, sources, destinations, slugs) if slug else None
+
+
+def _member(at: Located, problems: list[Problem]) -> MemberSpec | None:
+    section = Section(at, problems, MEMBER)
+    email = section.text("email", validators.email, required=True, longest=254)
+    values: Values = {
+        "role": section.text("role", _one_of(Role.values), required=True),
+        "scope": section.mapping("scope", validators.member_scope),
+        "can_see_personal_data": section.flag("can_see_personal_data"),
+    }
+    name, password_env = section.text("name"), section.text("password_env")
+    if not email or not section.is_sound:
+        return None
+    return MemberSpec(section, normalise_email(email), name, password_env, _named(values))
+
+
+def _source(at: Located, problems: list[Problem]) -> SourceSpec | None:
+    section = Section(at, problems, SOURCE)
+    slug = section.text("slug", validators.slug, required=True)
+    kind = section.text("kind", _one_of(SourceKind.values), required=True)
+    values: Values = {
+        "name": section.text("name"),
+        "settings": section.mapping("settings", validators.source_settings),
+        "rate_limit": section.whole("rate_limit", validators.at_least_one),
+        "labels": section.mapping("labels", validators.labels),
+    }
+    keys = tuple(key for item in section.items("write_keys") if (key := _write_key(item, problems)))
+    enabled = section.flag("enabled")
+    return (
+        SourceSpec(section, slug, kind, keys, enabled, _named(values)) if slug and kind and section.is_sound else None
+    )
+
+
+def _write_key(at: Located, problems: list[Problem]) -> KeySpec | None:
+    if isinstance(at.value, str):
+        return KeySpec(at, value=at.value)
+    section = Section(at, problems, WRITE_KEY)
+    spec = KeySpec(
+        at,
+        env=section.text("env") or "",
+        sha256=section.text("sha256", longest=64) or "",
+        last4=section.text("last4", longest=4) or "",
+    )
+    if section.is_sound and bool(spec.env) == bool(spec.sha256):
+        section.complain("", "a write key is text, {env: NAME}, or {sha256: …, last4: …}")
+    return spec if section.is_sound else None
+
+
+def _destination(at: Located, problems: list[Problem]) -> DestinationSpec | None:
+    section = Section(at, problems, DESTINATION)
+    slug = section.text("slug", validators.slug, required=True)
+    connector = section.text("connector", required=True, longest=63)
+    section.mapping("settings")
+    values: Values = {
+        "name": section.text("name"),
+        "ordering": section.text("ordering", _one_of(Ordering.values)),
+        "retry_hours": section.number("retry_hours", *validators.retry_hours),
+        "rate_limit": section.mapping("rate_limit", validators.rate_limit),
+    }
+    if section.items("filters"):
+        section.complain("filters", "filters of a destination cannot be set yet; leave the list empty")
+    enabled = section.flag("enabled")
+    sources = tuple(section.texts("sources")) if "sources" in section else None
+    mappings = _specs(section, "mappings", _mapping, lambda spec: spec.name, problems)
+    if not slug or not connector:
+        return None
+    settings = section.at.entries["settings"].entries if "settings" in section else {}
+    return DestinationSpec(section, slug, connector, settings, sources, mappings, enabled, _named(values))
+
+
+def _mapping(at: Located, problems: list[Problem]) -> MappingSpec | None:
+    section = Section(at, problems, MAPPING)
+    values: Values = {
+        "name": section.text("name", required=True),
+        "action": section.text("action", required=True, longest=63),
+        "trigger": section.text("trigger", required=True, longest=10_000),
+        "fields": section.mapping("fields"),
+        "batch": section.mapping("batch"),
+    }
+    enabled = section.flag("enabled")
+    return MappingSpec(section, enabled, _named(values)) if section.is_sound else None
+
+
+def _specs(
+    section: Section,
+    key: str,
+    make: Callable[[Located, list[Problem]], Spec | None],
+    name_of: Callable[[Spec], str],
+    problems: list[Problem],
+) -> tuple[Spec, ...]:
+    """Make the specs of a list, each name once."""
+    found: dict[str, tuple[Spec, Located]] = {}
+    for item in section.items(key):
+        spec = make(item, problems)
+        if spec is None:
+            continue
+        name = name_of(spec)
+        if name in found:
+            problems.append(item.problem(f"{name} stands here twice, first on line {found[name][1].line}"))
+        found.setdefault(name, (spec, item))
+    return tuple(spec for spec, _ in found.values())
+
+
+def _named(values: Values) -> Values:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _one_of(words: Sequence[str]) -> Callable[[object], None]:
+    def check(value: object) -> None:
+        if value not in words:
+            raise ValidationError(f"this must be one of {', '.join(words)}")
+
+    return check

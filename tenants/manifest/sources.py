@@ -1,0 +1,96 @@
+"""A source of the file: its settings, and the write keys that it names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tenants import keys, services
+from tenants.errors import Invalid, TenantsError
+from tenants.manifest.existing import Existing
+from tenants.manifest.schema import KeySpec, SourceSpec
+from tenants.models import Source, WriteKey
+from tenants.services import GivenKey, IssuedKey
+
+if TYPE_CHECKING:
+    from tenants.manifest.applying import Run
+
+
+def apply_source(run: Run, spec: SourceSpec, found: Existing) -> None:
+    """Create the source or change what differs, and add keys that it does not have."""
+    path = f"{found.workspace.slug}/sources/{spec.slug}"
+    given = [(key, one) for key in spec.keys if (one := _given(run, key)) is not None]
+    source = found.sources.get(spec.slug)
+    if source is None:
+        found.sources[spec.slug] = _create(run, spec, found, given, path)
+        run.report.created.append(path)
+        return
+    if source.kind != spec.kind:
+        raise Invalid("kind", f"The kind of a source cannot be changed; it is {source.kind}.")
+    is_changed = _update(run, spec, source)
+    known = found.keys[source.pk]
+    for key, one in given:
+        is_changed |= _add_missing(run, source, known, key, one)
+    run.report.note(path, is_changed=is_changed)
+
+
+def _create(run: Run, spec: SourceSpec, found: Existing, given: list[tuple[KeySpec, GivenKey]], path: str) -> Source:
+    values = {"name": spec.slug, **spec.values}
+    made = services.create_source(
+        found.workspace, spec.slug, kind=spec.kind, write_keys=() if spec.keys else None, actor=run.actor, **values
+    )
+    for key, one in given:
+        _add(run, made.source, key, one)
+    if spec.enabled is False:
+        services.set_source_enabled(made.source, False, actor=run.actor)
+    _tell_generated(run, path, made.keys)
+    return made.source
+
+
+def _update(run: Run, spec: SourceSpec, source: Source) -> bool:
+    values = dict(spec.values)
+    if isinstance(settings := values.get("settings"), dict):
+        values["settings"] = {**source.settings, **settings}
+    is_changed = any(getattr(source, name) != value for name, value in values.items())
+    if is_changed:
+        services.update_source(source, actor=run.actor, **values)
+    if spec.enabled is not None and spec.enabled != source.is_enabled:
+        services.set_source_enabled(source, spec.enabled, actor=run.actor)
+        is_changed = True
+    return is_changed
+
+
+def _add_missing(run: Run, source: Source, known: list[WriteKey], spec: KeySpec, given: GivenKey) -> bool:
+    """Add a key unless the source has it; tell whether it was added."""
+    row = next((row for row in known if row.digest == given.digest), None)
+    if row is None:
+        _add(run, source, spec, given)
+        return True
+    if row.revoked_at is not None:
+        run.references.problems.append(spec.at.problem("this write key was revoked"))
+    return False
+
+
+def _add(run: Run, source: Source, spec: KeySpec, given: GivenKey) -> None:
+    try:
+        services.add_write_key(source, given, actor=run.actor)
+    except TenantsError as error:
+        run.references.problems.append(spec.at.problem(str(error)))
+
+
+def _given(run: Run, spec: KeySpec) -> GivenKey | None:
+    if spec.sha256:
+        return GivenKey(sha256=spec.sha256, last4=spec.last4)
+    value = run.references.look_up(spec.env, spec.at) if spec.env else spec.value
+    try:
+        keys.require_usable(value or "")
+    except Invalid as error:
+        if value is not None:
+            run.references.problems.append(spec.at.problem(str(error)))
+        return None
+    return GivenKey(value=value or "")
+
+
+def _tell_generated(run: Run, path: str, issued: tuple[IssuedKey, ...]) -> None:
+    generated = [key.plain for key in issued if key.is_generated and key.plain]
+    if generated:
+        run.report.write_keys[path] = generated

@@ -1,0 +1,7 @@
+DROP TRIGGER audit_entry_append_only ON tenants_auditentry;
+DROP FUNCTION audit_entry_is_append_only();
+ALTER TABLE tenants_mappingversion DROP CONSTRAINT mappingversion_mapping_of_workspace;
+ALTER TABLE tenants_mapping DROP CONSTRAINT mapping_destination_of_workspace;
+ALTER TABLE tenants_connection DROP CONSTRAINT connection_destination_of_workspace;
+ALTER TABLE tenants_connection DROP CONSTRAINT connection_source_of_workspace;
+ALTER TABLE tenants_writekey DROP CONSTRAINT writekey_source_of_workspace;

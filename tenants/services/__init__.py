@@ -1,0 +1,68 @@
+"""Everything that changes the control plane. Each verb is one transaction, writes its audit entry, and moves the
+subscription intervals that its change touches; rows are never saved from anywhere else.
+"""
+
+from tenants.auditing import SYSTEM, Actor
+from tenants.services.connections import connect, disconnect, set_connection_enabled
+from tenants.services.destinations import (
+    DestinationChange,
+    create_destination,
+    delete_destination,
+    set_destination_enabled,
+    update_destination,
+)
+from tenants.services.mappings import create_mapping, set_mapping_enabled, update_mapping
+from tenants.services.sources import (
+    CreatedSource,
+    create_source,
+    delete_source,
+    set_source_enabled,
+    update_source,
+)
+from tenants.services.status import pause_destination, resume_destination, stop_destination
+from tenants.services.workspaces import (
+    add_member,
+    change_member,
+    create_user,
+    create_workspace,
+    remove_member,
+    set_password,
+    update_workspace,
+)
+from tenants.services.write_keys import GivenKey, IssuedKey, add_write_key, revoke_write_key, rotate_write_key
+
+__all__ = [
+    "SYSTEM",
+    "Actor",
+    "CreatedSource",
+    "DestinationChange",
+    "GivenKey",
+    "IssuedKey",
+    "add_member",
+    "add_write_key",
+    "change_member",
+    "connect",
+    "create_destination",
+    "create_mapping",
+    "create_source",
+    "create_user",
+    "create_workspace",
+    "delete_destination",
+    "delete_source",
+    "disconnect",
+    "pause_destination",
+    "remove_member",
+    "resume_destination",
+    "revoke_write_key",
+    "rotate_write_key",
+    "set_connection_enabled",
+    "set_destination_enabled",
+    "set_mapping_enabled",
+    "set_password",
+    "set_source_enabled",
+    "stop_destination",
+    "update_destination",
+    "update_mapping",
+    "update_source",
+    "update_workspace",
+]

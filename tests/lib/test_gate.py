@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from hub.lib.gate import BlockedURL, Gate, is_own
+
+CLOSED = Gate()
+OPENED = Gate(allow_private=(ip_network("10.0.0.0/8"), ip_network("127.0.0.0/8"), ip_network("fc00::/7")))
+EVERYTHING = Gate(allow_private=(ip_network("0.0.0.0/0"), ip_network("::/0")))
+
+DENIED = [
+    *("0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254"),
+    *("172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1"),
+    *("198.19.255.255", "198.51.100.7", "203.0.113.9", "224.0.0.1", "240.0.0.1", "255.255.255.255"),
+    *("::", "::1", "::7f00:1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:10.0.0.1"),
+    *("64:ff9b::a9fe:a9fe", "64:ff9b::808:808", "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1"),
+    *("2002:a9fe:a9fe::", "2002:808:808::1", "3fff::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%lo"),
+    *("fec0::1", "ff02::1", "::ffff:0:127.0.0.1"),
+]
+METADATA = ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::", "fe80::1%lo"]
+
+
+@pytest.mark.parametrize("ip", DENIED)
+def test_an_address_that_is_not_public_is_refused(ip: str) -> None:
+    assert CLOSED.refusal(ip, 443, "https") == "blocked_address"
+
+
+@pytest.mark.parametrize("ip", ["8.8.8.8", "172.32.0.1", "100.128.0.1", "::ffff:8.8.8.8", "2606:4700::1111"])
+def test_a_public_address_is_allowed(ip: str) -> None:
+    assert CLOSED.refusal(ip, 443, "https") is None
+
+
+@pytest.mark.parametrize("ip", [*METADATA, "fd00:ec2::254", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255"])
+def test_no_setting_opens_link_local_and_metadata_addresses(ip: str) -> None:
+    assert EVERYTHING.refusal(ip, 80, "http") == "blocked_address"
+
+
+@pytest.mark.parametrize("ip", ["10.1.2.3", "127.0.0.1", "::ffff:10.1.2.3", "fd00::1"])
+def test_an_opened_range_may_be_called_on_any_port_without_tls(ip: str) -> None:
+    gate = Gate(OPENED.allow_private, require_https=True)
+    assert gate.refusal(ip, 5000, "http") is None
+
+
+@pytest.mark.parametrize("ip", ["192.168.0.1", "::1", "172.16.0.1"])
+def test_a_range_that_was_not_opened_stays_closed(ip: str) -> None:
+    assert OPENED.refusal(ip, 443, "https") == "blocked_address"
+
+
+def test_an_opened_tunnel_range_does_not_open_the_private_address_inside() -> None:
+    gate = Gate(allow_private=(ip_network("64:ff9b::/96"),))
+    assert gate.refusal("64:ff9b::808:808", 443, "https") is None
+    assert gate.refusal("64:ff9b::a00:1", 443, "https") == "blocked_address"
+
+
+def test_this_machines_own_addresses_count_as_private() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no other address than loopback")
+        own = probe.getsockname()[0]
+    assert is_own(ip_address(own))
+    assert CLOSED.refusal(own, 443, "https") == "blocked_address"
+
+
+def test_a_public_address_elsewhere_is_not_our_own() -> None:
+    assert not is_own(ip_address("8.8.8.8"))
+
+
+@pytest.mark.parametrize(
+    ("port", "expected"), [(443, None), (80, None), (8080, None), (8443, None), (25, "blocked_port")]
+)
+def test_only_web_ports_of_public_addresses_are_open(port: int, expected: str | None) -> None:
+    assert CLOSED.refusal("8.8.8.8", port, "https") == expected
+
+
+def test_the_operator_adds_ports() -> None:
+    assert Gate(extra_ports=frozenset({9000})).refusal("8.8.8.8", 9000, "https") is None
+
+
+def test_https_can_be_required() -> None:
+    assert Gate(require_https=True).refusal("8.8.8.8", 80, "http") == "https_required"
+
+
+@pytest.mark.parametrize(
+    ("url", "normal"),
+    [
+        ("https://example.com", "https://example.com/"),
+        ("HTTPS://Example.COM:443/Path?q=1", "https://example.com/Path?q=1"),
+        ("http://example.com:8080/", "http://example.com:8080/"),
+        ("https://bücher.example/ä?ü=%20", "https://xn--bcher-kva.example/%C3%A4?%C3%BC=%20"),
+        ("https://example.com./a/../b", "https://example.com/a/../b"),
+        ("https://[2606:4700:0::1111]/", "https://[2606:4700::1111]/"),
+        ("https://example.com/a%2Fb?x={y}", "https://example.com/a%2Fb?x={y}"),
+    ],
+)
+def test_a_url_has_one_normal_form(url: str, normal: str) -> None:
+    assert CLOSED.check_url(url) == normal
+    assert CLOSED.check_url(normal) == normal
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("ftp://example.com/", "bad_scheme"),
+        ("file:///etc/passwd", "bad_scheme"),
+        ("gopher://example.com/", "bad_scheme"),
+        ("//example.com/", "bad_scheme"),
+        ("https://user:pass@example.com/", "userinfo"),
+        ("https://example.com@127.0.0.1/", "userinfo"),
+        ("https://example.com/#part", "fragment"),
+        ("https://exam\tple.com/", "bad_character"),
+        ("https://example.com/\r\nHost: x", "bad_character"),
+        ("https://example.com\\@127.0.0.1/", "bad_character"),
+        ("https://example.com/\ud800", "bad_character"),
+        ("https:///path", "bad_host"),
+        ("https://a..b/", "bad_host"),
+        ("https://[::1", "bad_url"),
+        ("https://example.com:99999/", "bad_url"),
+        ("https://example.com:0/", "blocked_port"),
+        ("https://example.com:22/", "blocked_port"),
+        ("http://2130706433/", "bad_host"),
+        ("http://0x7f.1/", "bad_host"),
+        ("http://0177.0.0.1/", "bad_host"),
+        ("http://127.1/", "bad_host"),
+        ("http://[fe80::1%25lo]/", "bad_host"),
+        ("http://127.0.0.1/", "blocked_address"),
+        ("http://①②⑦.⓪.⓪.①/", "blocked_address"),
+        ("http://[::ffff:169.254.169.254]/", "blocked_address"),
+        ("https://example.com/" + "a" * 8_000, "url_too_long"),
+    ],
+)
+def test_a_url_that_cannot_be_called_says_why(url: str, code: str) -> None:
+    with pytest.raises(BlockedURL) as caught:
+        CLOSED.check_url(url)
+    assert caught.value.code == code
+    assert str(caught.value)
+
+
+def test_while_a_range_is_open_a_names_port_waits_for_its_address() -> None:
+    gate = Gate(OPENED.allow_private, require_https=True)
+    assert gate.check_url("http://inside.example:5000/") == "http://inside.example:5000/"
+    with pytest.raises(BlockedURL):
+        gate.check_url("http://8.8.8.8:5000/")
