@@ -6,11 +6,12 @@ So there is no result, no ETA, no retry and no payload here; ids travel, the tab
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, worker_ready, worker_shutting_down
-from kombu import Queue
+from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 
@@ -20,6 +21,7 @@ from hub.delivery import worker  # noqa: E402
 from hub.launcher.ready import mark_ready  # noqa: E402
 from hub.observability import log  # noqa: E402
 
+QUEUES = ("deliver_fast", "deliver_slow", "background")
 app = Celery("headwater")
 app.conf.update(
     broker_url=settings.REDIS_URL,
@@ -27,7 +29,7 @@ app.conf.update(
     accept_content=["json"],
     task_ignore_result=True,
     task_default_queue="background",
-    task_queues=[Queue("deliver_fast"), Queue("deliver_slow"), Queue("background")],
+    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     worker_prefetch_multiplier=1,
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
@@ -54,6 +56,7 @@ def _set_up_logging(**_: Any) -> None:
 
 @worker_ready.connect
 def _tell_ready(**_: Any) -> None:
+    threading.Thread(target=worker.beat_forever, name="beat", daemon=True).start()
     mark_ready()
 
 

@@ -50,11 +50,24 @@ def balance(scope: Scope | None = None) -> dict[str, Any]:
         return _balance(connection, scope or Scope())
 
 
-def _balance(connection: Connection[Row], scope: Scope) -> dict[str, Any]:
-    values = {
+def waiting() -> int:
+    """How many deliveries wait, over all workspaces; retries included, parked ones too."""
+    with postgres.connect() as connection:
+        connection.execute("SET plan_cache_mode = force_custom_plan")
+        with connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(DESTINATIONS, _values(Scope())).fetchall()
+    return sum(int(row["waiting"]) for row in rows)
+
+
+def _values(scope: Scope) -> dict[str, object]:
+    return {
         "workspace": scope.workspace, "source": scope.source, "destination": scope.destination,
         "since": scope.since, "until": scope.until,
     }
+
+
+def _balance(connection: Connection[Row], scope: Scope) -> dict[str, Any]:
+    values = _values(scope)
     connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
     connection.execute("SET LOCAL statement_timeout = '10min'")
     with connection.cursor(row_factory=dict_row) as cursor:

@@ -27,7 +27,7 @@ _LOOK_AGAIN_SECONDS = 0.05
 _LAST_CHANCE_SECONDS = 1.0
 _LEAST_STOP_SECONDS = 1.5
 _ENDS_BEFORE_GIVING_UP = 4
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Start: TypeAlias = Callable[[int], subprocess.Popen[bytes]]
 
@@ -93,8 +93,9 @@ class Supervisor:
         signal.set_wakeup_fd(writing_end, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         for number in _STOP_SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._ask_to_stop)
+            signal.signal(number, self._ask_to_stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup a closed terminal is no reason to stop
+            signal.signal(signal.SIGHUP, self._ask_to_stop)
 
     def add(self, units: Sequence[Unit], timeout_seconds: float) -> None:
         """Start units together and return when all are ready."""

@@ -19,10 +19,11 @@ _lock = threading.Lock()
 _pools: dict[tuple[int, str], ConnectionPool[Connection[Row]]] = {}
 _source: list[Callable[[], str]] = []
 
-SESSION = (
-    "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '10s'; "
-    "SET plan_cache_mode = force_generic_plan; SET jit = off; SET TIME ZONE 'UTC'"
-)
+SESSION = """
+SELECT set_config('statement_timeout', '30s', false), set_config('idle_in_transaction_session_timeout', '10s', false),
+       set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false),
+       set_config('timezone', 'UTC', false)
+"""
 
 
 def configure(source: Callable[[], str]) -> None:

@@ -11,6 +11,8 @@ from django.db import models
 from tenants.auditing import Actor, record, state_of
 from tenants.errors import Gone, Invalid
 
+EMPTY: tuple[object, ...] = ({}, [], "")
+
 
 def lock(row: models.Model) -> None:
     """Read the row anew and hold it until the transaction ends; what was deleted can no longer be changed."""
@@ -28,6 +30,14 @@ def check(row: models.Model) -> None:
         messages = {field: " ".join(texts) for field, texts in error.message_dict.items()}
         field, message = next(iter(messages.items()))
         raise Invalid(field, message, messages=messages) from error
+    _require_something(row)
+
+
+def _require_something(row: models.Model) -> None:
+    """Refuse an empty object where absence has a meaning: a scope without names is not the whole workspace."""
+    for column in row._meta.concrete_fields:
+        if isinstance(column, models.JSONField) and column.null and getattr(row, column.name) in EMPTY:
+            raise Invalid(column.name, "Give it a content, or leave it out.", "empty")
 
 
 def create(row: models.Model, actor: Actor, action: str, *, label: str) -> None:

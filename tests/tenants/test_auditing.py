@@ -58,7 +58,12 @@ def test_an_entry_says_who_from_where_and_what_differed(acme: Workspace, ada: Me
     actor = Actor(user=ada.user, ip="192.0.2.7", request_id="r-1")
     services.update_workspace(acme, rate_limit=500, actor=actor)
     entry = AuditEntry.objects.for_workspace(acme).get(action="workspace.updated")
-    assert (entry.actor, entry.actor_label, entry.ip, entry.request_id) == (ada.user, ada.user.email, "192.0.2.7", "r-1")
+    assert (entry.actor, entry.actor_label, entry.ip, entry.request_id) == (
+        ada.user,
+        ada.user.email,
+        "192.0.2.7",
+        "r-1",
+    )
     assert (entry.before, entry.after) == ({"rate_limit": None}, {"rate_limit": 500})
     assert (entry.object_type, entry.object_id, entry.object_label) == ("workspace", str(acme.pk), "acme")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import psycopg
@@ -99,7 +100,7 @@ def test_intervals_of_one_object_never_overlap(writer: psycopg.Connection, acme:
         services.set_destination_enabled(destination, is_enabled, actor=TESTER)
         writer.commit()
     found = intervals(destination)
-    assert all(earlier[1] < later[0] for earlier, later in zip(found, found[1:], strict=False))
+    assert all(earlier[1] < later[0] for earlier, later in itertools.pairwise(found))
     assert found[-1][1] is None
 
 

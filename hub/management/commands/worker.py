@@ -29,4 +29,4 @@ class Command(BaseCommand):
             self.stderr.write(str(error))
             sys.exit(EXIT_CODE)
         options = ["--pool=threads", f"--concurrency={concurrency}", f"--queues={_QUEUES}", "--loglevel=WARNING"]
-        app.worker_main(["worker", *options, "--without-gossip", "--without-mingle", "--without-heartbeat"])
+        app.worker_main(["--quiet", "worker", *options, "--without-gossip", "--without-mingle", "--without-heartbeat"])
