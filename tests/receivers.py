@@ -3,7 +3,7 @@
     with Receiver() as receiver:
         receiver.url("/status/503")
 
-Paths: /ok /echo /status/<code> /delay/<ms> /busy /redirect /hang /drip /slow-headers /processing /endless-headers
+Paths: /ok /echo /status/<code> /delay/<ms> /busy /redirect /moved /hang /drip /slow-headers /processing /endless-headers
 /huge /huge-declared /gzip-bomb /close /cut /garbage. `script(path, statuses)` answers a path with each status in turn,
 then with 200. It speaks HTTP/1.1 over raw asyncio, in a thread and loop of its own.
 """
@@ -159,6 +159,10 @@ async def redirect(writer: asyncio.StreamWriter) -> None:
     await plain(writer, 302, b"", "Location: http://169.254.169.254/latest/meta-data/")
 
 
+async def moved(writer: asyncio.StreamWriter) -> None:
+    await plain(writer, 307, b"", "Location: /ok")
+
+
 async def drip(writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
     await endlessly(writer, b"x", 0.1)
@@ -215,6 +219,7 @@ async def garbage(writer: asyncio.StreamWriter) -> None:
 MISCHIEF: dict[str, Callable[[asyncio.StreamWriter], Awaitable[None]]] = {
     "busy": busy,
     "redirect": redirect,
+    "moved": moved,
     "drip": drip,
     "slow-headers": slow_headers,
     "processing": processing,

@@ -38,7 +38,7 @@ def apply(text: str, *, environment: Mapping[str, str], actor: Actor, dry_run: b
         run = Run(specs, References(environment, problems), actor)
         for spec in specs:
             run.workspace(spec)
-        transaction.set_rollback(dry_run)
+        transaction.set_rollback(bool(problems) or dry_run)
     if problems:
         raise ManifestError(problems)
     if dry_run:

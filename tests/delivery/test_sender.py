@@ -114,6 +114,23 @@ def test_large_bodies_go_out_and_come_back(sender: Sender, lane: Lane, receiver:
     }
 
 
+@pytest.mark.parametrize(("size", "busiest"), [(1_000, 1), (20_000, 8)])
+def test_a_large_body_goes_by_the_slow_side_and_takes_no_fast_place(
+    receiver: Receiver, size: int, busiest: int
+) -> None:
+    sender = Sender(LOOPBACK, fast_places=1)
+    lane = sender.lane("pipeline", 8)
+    for _ in range(2):
+        warm_up(sender, lane, receiver)
+    assert not lane.is_slow
+    receiver.busiest = 0
+    chunk = Chunk(lane, [receiver.url("/delay/50")] * 8, body=b"x" * size)
+    sender.submit(chunk)
+    assert chunk.done.wait(10)
+    assert receiver.busiest == busiest
+    sender.shutdown(0.0)
+
+
 def test_a_refused_address_is_blocked_and_nothing_is_sent(receiver: Receiver) -> None:
     sender = Sender(Gate(extra_ports=frozenset({receiver.port})))
     chunk = Chunk(sender.lane("pipeline"), [receiver.url("/ok", "localhost"), receiver.url(), "ftp://example.com/"])

@@ -55,15 +55,24 @@ def test_an_opened_tunnel_range_does_not_open_the_private_address_inside() -> No
     assert gate.refusal("64:ff9b::a00:1", 443, "https") == "blocked_address"
 
 
-def test_this_machines_own_addresses_count_as_private() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            pytest.skip("this machine has no other address than loopback")
-        own = probe.getsockname()[0]
-    assert is_own(ip_address(own))
-    assert CLOSED.refusal(own, 443, "https") == "blocked_address"
+class OwnAddress(socket.socket):
+    """What the kernel does for an address of this machine: it becomes the source as well."""
+
+    def connect(self, address: tuple[str, int]) -> None:
+        self.asked = address
+
+    def getsockname(self) -> tuple[str, int]:
+        return self.asked
+
+
+def test_this_machines_own_public_addresses_count_as_private(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "socket", OwnAddress)
+    assert CLOSED.refusal("8.8.8.8", 443, "https") == "blocked_address"
+    assert Gate(allow_private=(ip_network("8.8.8.8/32"),)).refusal("8.8.8.8", 443, "https") is None
+
+
+def test_the_kernel_tells_which_addresses_are_our_own() -> None:
+    assert is_own(ip_address("127.0.0.1"))
 
 
 def test_a_public_address_elsewhere_is_not_our_own() -> None:

@@ -77,10 +77,14 @@ def test_a_compressed_answer_is_not_unpacked(receiver: Receiver) -> None:
     assert call(LOOPBACK, "POST", receiver.url("/gzip-bomb")).body.startswith(b"\x1f\x8b")
 
 
-def test_a_redirect_is_returned_and_not_followed(receiver: Receiver) -> None:
-    answer = call(LOOPBACK, "GET", receiver.url("/redirect"))
-    assert answer.status == 302
-    assert answer.header("location") == "http://169.254.169.254/latest/meta-data/"
+@pytest.mark.parametrize(
+    ("path", "status", "target"),
+    [("/redirect", 302, "http://169.254.169.254/latest/meta-data/"), ("/moved", 307, "/ok")],
+)
+def test_a_redirect_is_returned_and_not_followed(receiver: Receiver, path: str, status: int, target: str) -> None:
+    answer = call(LOOPBACK, "GET", receiver.url(path))
+    assert (answer.status, answer.error, answer.header("location")) == (status, None, target)
+    assert receiver.paths()[-1] == path
 
 
 def test_retry_after_is_read(receiver: Receiver) -> None:

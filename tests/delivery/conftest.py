@@ -1,0 +1,34 @@
+"""A source, a receiver that can misbehave, and a worker, for tests of whole turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hub.delivery.worker import Worker
+from hub.lib import postgres
+from tenants.models import Source
+from tests import factories
+from tests.delivery import logged
+from tests.receivers import Receiver
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    made = logged.make_worker()
+    yield made
+    made.sender.shutdown(0.0)
+
+
+@pytest.fixture
+def source(transactional_db: None) -> Iterator[Source]:
+    """A source of a workspace of its own; everything is committed, for the log's tail is invisible otherwise."""
+    yield factories.make_source(factories.make_workspace(), "app")
+    postgres.close_pools()
