@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "tenants",
     "hub.events",
     "hub.delivery",
+    "hub.demo.apps.DemoConfig",
     "hub.adminsite.apps.SiteConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

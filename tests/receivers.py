@@ -3,9 +3,9 @@
     with Receiver() as receiver:
         receiver.url("/status/503")
 
-Paths: /ok /echo /status/<code> /delay/<ms> /busy /redirect /moved /hang /drip /slow-headers /processing /endless-headers
-/huge /huge-declared /gzip-bomb /close /cut /garbage. `script(path, statuses)` answers a path with each status in turn,
-then with 200. It speaks HTTP/1.1 over raw asyncio, in a thread and loop of its own.
+Paths: /ok /echo /status/<code> /delay/<ms> /busy /redirect /moved /hang /drip /slow-headers /processing
+/endless-headers /huge /huge-declared /gzip-bomb /close /cut /garbage. `script(path, statuses)` answers a path with each
+status in turn, then with 200. It speaks HTTP/1.1 over raw asyncio, in a thread and loop of its own.
 """
 
 from __future__ import annotations
@@ -122,6 +122,8 @@ class Receiver:
         name, _, rest = path[1:].partition("/")
         if name == "status":
             return await plain(writer, int(rest))
+        if name == "poison":  # refuses any body that says of itself that it is poison
+            return await plain(writer, 400 if b'"poison":true' in request.body else 200)
         if name == "delay":
             await asyncio.sleep(int(rest) / 1000)
         if name == "echo":

@@ -23,15 +23,15 @@ DELIVERY = Actor(label="delivery")
 
 HOLD = """
 UPDATE delivery_pipeline SET held_until = now() + make_interval(secs => %(seconds)s), held_reason = %(reason)s,
-    circuit = %(circuit)s, circuit_probes = 0, circuit_reopened = %(reopened)s, unauthorized_count = %(unauthorized)s,
-    circuit_opened_at = CASE WHEN %(circuit)s = 'open' THEN coalesce(circuit_opened_at, now()) END,
+    circuit = %(circuit)s::text, circuit_probes = 0, circuit_reopened = %(reopened)s, unauthorized_count = %(unauthorized)s,
+    circuit_opened_at = CASE WHEN %(circuit)s::text = 'open' THEN coalesce(circuit_opened_at, now()) END,
     last_failure_at = now(), last_failure = %(message)s
 WHERE id = %(id)s AND fence = %(fence)s
 """
 PROBED = """
-UPDATE delivery_pipeline SET circuit_probes = %(probes)s, circuit = %(circuit)s, unauthorized_count = 0,
-    circuit_reopened = CASE WHEN %(circuit)s = 'closed' THEN 0 ELSE circuit_reopened END,
-    circuit_opened_at = CASE WHEN %(circuit)s = 'closed' THEN NULL ELSE circuit_opened_at END,
+UPDATE delivery_pipeline SET circuit_probes = %(probes)s, circuit = %(circuit)s::text, unauthorized_count = 0,
+    circuit_reopened = CASE WHEN %(circuit)s::text = 'closed' THEN 0 ELSE circuit_reopened END,
+    circuit_opened_at = CASE WHEN %(circuit)s::text = 'closed' THEN NULL ELSE circuit_opened_at END,
     held_until = NULL, held_reason = ''
 WHERE id = %(id)s AND fence = %(fence)s
 """

@@ -1,4 +1,4 @@
-"""What the built-in receiver keeps: the last thousand deliveries of each receiver, to be looked at and then forgotten."""
+"""What the built-in receiver keeps: the last thousand deliveries of each, to be looked at and then forgotten."""
 
 from __future__ import annotations
 

@@ -55,8 +55,9 @@ def open_installation(folder: Path) -> Installation:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
+        with lock:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
         raise LaunchError(
             f"The data folder {folder} is in use by another `manage.py up` (process {holder}): "
             "stop that one, or choose another folder with --data."

@@ -53,7 +53,7 @@ class StopPhase:
 
 
 @dataclass(slots=True)
-class _Child:
+class Child:
     """One unit's present state."""
 
     unit: Unit
@@ -80,7 +80,7 @@ class Supervisor:
 
     def __init__(self, stream: TextIO) -> None:
         self._selector = selectors.DefaultSelector()
-        self._children: dict[str, _Child] = {}
+        self._children: dict[str, Child] = {}
         self._requests_to_stop = 0
         self.log = LogPump(self._selector, stream)
 
@@ -99,11 +99,11 @@ class Supervisor:
 
     def add(self, units: Sequence[Unit], timeout_seconds: float) -> None:
         """Start units together and return when all are ready."""
-        added = {unit.name: _Child(unit) for unit in units}
+        added = {unit.name: Child(unit) for unit in units}
         self._children.update(added)
         deadline = time.monotonic() + timeout_seconds
         while waiting := [child for child in added.values() if not child.is_ready]:
-            self._turn(pause=_LOOK_AGAIN_SECONDS)
+            self.turn(pause=_LOOK_AGAIN_SECONDS)
             for child in waiting:
                 if child.ends >= _ENDS_BEFORE_GIVING_UP:
                     raise LaunchError(f"{child.unit.name} keeps ending at its start: the lines above say why.")
@@ -115,7 +115,7 @@ class Supervisor:
         process = self._launch(name, start)
         try:
             while not _has_ended(process):
-                self._turn(pause=_LOOK_AGAIN_SECONDS)
+                self.turn(pause=_LOOK_AGAIN_SECONDS)
         except BaseException:
             _signal_group(process, signal.SIGKILL)
             process.wait()
@@ -126,7 +126,7 @@ class Supervisor:
         """Keep the units running until a signal asks for the end."""
         with contextlib.suppress(Stopped):
             while True:
-                self._turn()
+                self.turn()
 
     def stop(self, phases: Sequence[StopPhase], total_seconds: float) -> None:
         """Stop phase after phase, leaving each later one its least; what no phase names stops with the last."""
@@ -147,7 +147,7 @@ class Supervisor:
     def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         self._requests_to_stop += 1
 
-    def _turn(self, pause: float | None = None) -> None:
+    def turn(self, pause: float | None = None) -> None:
         """Look after each unit, then sleep until something happens or the next look is due."""
         if self._requests_to_stop:
             raise Stopped
@@ -162,7 +162,7 @@ class Supervisor:
         for key, _events in self._selector.select(pause):
             key.data()
 
-    def _look_after(self, child: _Child, now: float) -> None:
+    def _look_after(self, child: Child, now: float) -> None:
         if child.process is None:
             if now >= child.start_at and child.unit.may_start():
                 child.started_at = now
@@ -182,7 +182,7 @@ class Supervisor:
         finally:
             os.close(pipe)
 
-    def _stop_together(self, children: Sequence[_Child], seconds: float) -> None:
+    def _stop_together(self, children: Sequence[Child], seconds: float) -> None:
         """Ask politely, then insist, then kill."""
         processes = {child.process: child.unit for child in children if child.process is not None}
         for process, unit in processes.items():

@@ -169,9 +169,9 @@ def test_a_held_pipeline_calls_nobody(source: Source, receiver: Receiver, worker
 def test_good_probes_close_the_circuit_and_the_backlog_drains(
     source: Source, receiver: Receiver, worker: Worker
 ) -> None:
-    hook = connect(source, receiver.script("/outage", [503] * 40))
+    hook = connect(source, receiver.script("/outage", [503] * 15))
     append(source, [message(n, user=f"u{n}") for n in range(300)])
-    for _ in range(40):
+    for _ in range(10):
         pipeline = run(hook, worker)
         let_time_pass(hook)
     assert pipeline.circuit == "closed"

@@ -79,7 +79,10 @@ def test_both_alphabets_of_base64_are_read(alphabet) -> None:
 
 @pytest.mark.parametrize(
     "setting",
-    ["", " , ", "no-colon", "k1:", "k1:!!", "k1:c2hvcnQ=", "bad id:" + "A" * 43, f"{FIRST},{FIRST}"],
+    [
+        *("", " , ", "no-colon", "k1:", "k1:!!", "k1:c2hvcnQ=", "bad id:" + "A" * 43),
+        pytest.param(f"{FIRST},{FIRST}", id="the-same-key-twice"),
+    ],
 )
 def test_a_ring_that_cannot_be_read_is_refused_without_quoting_a_key(setting: str) -> None:
     with pytest.raises(BadKeyRing) as caught:

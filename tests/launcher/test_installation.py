@@ -1,0 +1,50 @@
+"""The data folder belongs to one run at a time and keeps its secrets to itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hub.launcher.errors import LaunchError
+from hub.launcher.installation import open_installation
+from hub.lib.crypto import KeyRing
+
+
+@pytest.fixture(autouse=True)
+def _without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    monkeypatch.delenv("SECRETS_KEYS", raising=False)
+
+
+def test_a_folder_in_use_is_refused_with_the_process_that_uses_it(tmp_path: Path) -> None:
+    with open_installation(tmp_path).lock, pytest.raises(LaunchError, match=r"in use by another .*process \d+"):
+        open_installation(tmp_path)
+
+
+def test_a_folder_is_free_again_when_its_lock_is_closed(tmp_path: Path) -> None:
+    open_installation(tmp_path).lock.close()
+    open_installation(tmp_path).lock.close()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LaunchError, match=r"cannot be written .*choose another with --data"):
+        open_installation(tmp_path / "file" / "var")
+
+
+def test_secrets_are_made_once_and_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    with (installation := open_installation(tmp_path)).lock:
+        assert installation.missing_secrets() == installation.missing_secrets()
+    assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_made_key_ring_can_be_read(tmp_path: Path) -> None:
+    with (installation := open_installation(tmp_path)).lock:
+        KeyRing.from_setting(installation.missing_secrets()["SECRETS_KEYS"])
+
+
+def test_secrets_of_the_environment_are_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "mine")
+    with (installation := open_installation(tmp_path)).lock:
+        assert installation.missing_secrets().keys() == {"SECRETS_KEYS"}
