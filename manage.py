@@ -8,6 +8,10 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from hub.launcher.joining import join
+
 if __name__ == "__main__":
+    if sys.argv[1:2] != ["up"]:
+        join()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
     execute_from_command_line(sys.argv)

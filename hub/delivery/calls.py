@@ -37,7 +37,7 @@ class Work(Protocol):
 
     lane: Lane
     finished: bool
-    """Read after `next_call` gave None: True when it will never give another call, so that the sender may forget it."""
+    """Read when `next_call` gave None: True if it will never give a call again. Then the sender forgets the work."""
 
     def next_call(self) -> Call | None:
         """Prepare the next request; None when there is nothing to start now."""
@@ -46,7 +46,7 @@ class Work(Protocol):
         """Take the answer of one call. Called exactly once for every call that `next_call` gave."""
 
     def crashed(self, error: BaseException) -> None:
-        """`next_call` or `finish` raised: no other call is asked for. What is under way still finishes, then `stopped`."""
+        """`next_call` or `finish` raised: no other call is asked for; those under way still finish, then `stopped`."""
 
     def stopped(self) -> None:
         """The work was cancelled or has crashed, and none of its calls is under way any more. Called once."""

@@ -100,7 +100,9 @@ class Turn:
             if self.live or self.retrying:
                 self._collect(run)
             elif self._is_drained():
-                break
+                self._start_retries(run)
+                if self.retrying is None:
+                    break
         self._drain(run)
         self.is_slow = run.lane.is_slow and self.sent > 0
         self.has_more = self.has_more or bool(self.buffer) or not self.is_at_end

@@ -49,8 +49,10 @@ class Embedded:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, log: int | IO[bytes] | None = subprocess.DEVNULL, timeout_seconds: float = 30) -> None:
-        """Start all at once without awaiting them, each as soon as nothing of its earlier run is left."""
+        """Start what does not run, without awaiting it, each as soon as nothing of its earlier run is left."""
         for service in self.services:
+            if service.name in self.processes and self.processes[service.name].poll() is None:
+                continue
             _await(service.may_start, timeout_seconds, f"An earlier run of {service.name} does not end: stop it.")
             self.processes[service.name] = service.start(log)
 

@@ -10,3 +10,7 @@ EXIT_CODE = 2
 
 class LaunchError(Exception):
     """The machine or the given options do not allow a start; the message says what to do."""
+
+
+class UnreachableFolder(LaunchError):
+    """The data folder lies where the servers' user may not enter."""

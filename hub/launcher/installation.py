@@ -11,14 +11,20 @@ import fcntl
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+from urllib.parse import parse_qs, urlsplit
 
 from hub.launcher.errors import LaunchError
+from hub.launcher.joining import RUNNING, SECRETS
 from hub.lib.env import envsecret
 
 _KEY_BYTES = 32
+_RUNNING = "running.json"
+_SHARED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SECRETS_KEYS", "PUBLIC_URL", "ALLOW_PRIVATE_NETWORKS")
+SHARED_WITH_COMMANDS = ("DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "ALLOW_PRIVATE_NETWORKS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +37,30 @@ class Installation:
     def ready_file(self, name: str) -> Path:
         return self.folder / "ready" / name
 
+    def note_running(self, environment: Mapping[str, str]) -> None:
+        """Leave the addresses for commands in other terminals."""
+        shown = {name: environment[name] for name in SHARED_WITH_COMMANDS if name in environment}
+        _write_private(self.folder / RUNNING, json.dumps(shown))
+
+    def note_stopped(self) -> None:
+        """Take the addresses away again."""
+        (self.folder / RUNNING).unlink(missing_ok=True)
+
+    @property
+    def _running_file(self) -> Path:
+        return self.folder / _RUNNING
+
+    def tell_environment(self, environment: Mapping[str, str]) -> None:
+        """Let commands in other terminals find the running stores and secrets; see `join_running`."""
+        told = {name: environment[name] for name in _SHARED if environment.get(name)}
+        _write_private(self._running_file, json.dumps(told))
+
+    def withdraw_environment(self) -> None:
+        self._running_file.unlink(missing_ok=True)
+
     def missing_secrets(self) -> dict[str, str]:
         """Return the secrets that the environment does not set, made at the first call and kept since."""
-        path = self.folder / "secrets.json"
+        path = self.folder / SECRETS
         if not path.exists():
             _write_private(path, json.dumps({"SECRET_KEY": secrets.token_urlsafe(48), "SECRETS_KEYS": _new_key_ring()}))
         kept: dict[str, str] = json.loads(path.read_text())
@@ -66,6 +93,30 @@ def open_installation(folder: Path) -> Installation:
     lock.write(str(os.getpid()))
     lock.flush()
     return Installation(folder, lock)
+
+
+def join_running(default_folder: Path) -> None:
+    """Fill in the variables that this process lacks from the `up` that serves the same database, if one runs.
+
+    Without DATABASE_URL that is the one in the default folder. So `manage.py apply` works beside `manage.py up`
+    from another terminal, and seals credentials with the keys that the running processes have.
+    """
+    url = envsecret("DATABASE_URL")
+    folders = [Path(host).parent for host in parse_qs(urlsplit(url).query).get("host", ())]
+    for folder in (*folders, default_folder):
+        told = _read_told(folder / _RUNNING)
+        if told and url in ("", told.get("DATABASE_URL")):
+            os.environ.update({name: value for name, value in told.items() if not envsecret(name)})
+            return
+
+
+def _read_told(path: Path) -> dict[str, str]:
+    """Read what a running `up` has told; nothing when this user may not read it."""
+    try:
+        told: dict[str, str] = json.loads(path.read_text())
+    except (FileNotFoundError, PermissionError, NotADirectoryError):
+        return {}
+    return told
 
 
 def _new_key_ring() -> str:

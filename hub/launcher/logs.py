@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import select
 import selectors
 from typing import TextIO
 
 _COLOURS = ("36", "32", "35", "33", "34", "31")
 _READ_SIZE = 65_536
 _NAME_WIDTH = 9
+# A pipe that is writable takes 4,096 bytes without blocking, and a character has up to four.
+_WRITE_SIZE = 1024
+_PATIENCE_SECONDS = 1.0
 
 
 class LogPump:
@@ -18,6 +24,7 @@ class LogPump:
         self._selector = selector
         self._stream = stream
         self._is_coloured = stream.isatty() and "NO_COLOR" not in os.environ
+        self._is_stuck = False
         self._colours: dict[str, str] = {}
         self._names: dict[int, str] = {}
         self._unfinished: dict[int, bytes] = {}
@@ -37,14 +44,33 @@ class LogPump:
         if self._is_coloured:
             colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
             prefix = f"\x1b[{colour}m{prefix}\x1b[0m"
-        self._stream.write(f"{prefix} {line}\n")
-        self._stream.flush()
+        self._write(f"{prefix} {line}\n")
 
     def drain(self) -> None:
         """Write what is left in the pipes of children that have ended."""
         for reading_end, name in list(self._names.items()):
             while reading_end in self._names and self._read(name, reading_end):
                 pass
+
+    def _write(self, text: str) -> None:
+        """Write, or drop the rest of a line that nobody reads: an unread log must not stop the supervisor."""
+        with contextlib.suppress(BrokenPipeError):
+            for start in range(0, len(text), _WRITE_SIZE):
+                if not self._may_write():
+                    return
+                self._stream.write(text[start : start + _WRITE_SIZE])
+                self._stream.flush()
+
+    def _may_write(self) -> bool:
+        """Tell whether a piece can be written without waiting, asking a stuck reader without patience."""
+        try:
+            descriptor = self._stream.fileno()
+        except io.UnsupportedOperation:
+            return True
+        patience = 0.0 if self._is_stuck else _PATIENCE_SECONDS
+        _readable, writable, _exceptional = select.select([], [descriptor], [], patience)
+        self._is_stuck = not writable
+        return bool(writable)
 
     def _read(self, name: str, reading_end: int) -> bool:
         """Pass on what one pipe holds; tell whether it held anything."""

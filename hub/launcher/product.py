@@ -20,6 +20,7 @@ from hub.launcher.supervisor import Start, StopPhase, Unit
 from hub.lib.env import envsecret
 
 PROJECT = Path(__file__).resolve().parents[2]
+DATA_FOLDER = PROJECT / "var"
 LOOPBACK = "127.0.0.0/8,::1/128"
 _URLS = {"postgres": "DATABASE_URL", "redis": "REDIS_URL"}
 _FRONT = frozenset({"web", "scheduler", "shop"})

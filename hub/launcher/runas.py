@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from hub.launcher.binaries import Binaries, copy_binaries
-from hub.launcher.errors import LaunchError
+from hub.launcher.errors import LaunchError, UnreachableFolder
 from hub.launcher.parenthood import follow_parent
 
 _CLONE_NEWUSER = 0x10000000
@@ -119,7 +119,7 @@ def _copied(as_user: RunAs, binaries: Binaries, folder: Path) -> Binaries:
             "start as another user."
         ) from error
     if not _works(as_user, copied, folder):
-        raise LaunchError(
+        raise UnreachableFolder(
             f"PostgreSQL cannot run as root, and user `nobody` cannot enter {folder}: "
             "give a folder that it can reach, such as --data /var/lib/headwater, or start as another user."
         )

@@ -17,13 +17,14 @@ from pathlib import Path
 
 from hub.launcher.address import claim_address
 from hub.launcher.embedded import Service, embed
-from hub.launcher.errors import EXIT_CODE, LaunchError
-from hub.launcher.installation import open_installation
-from hub.launcher.product import LOOPBACK, PROJECT, Announcement, Product
+from hub.launcher.errors import EXIT_CODE, LaunchError, UnreachableFolder
+from hub.launcher.installation import Installation, open_installation
+from hub.launcher.product import DATA_FOLDER, LOOPBACK, Announcement, Product
 from hub.launcher.supervisor import Stopped, Supervisor
 from hub.lib.env import envsecret
 
 STOP_SECONDS = 9.0
+SYSTEM_FOLDER = Path("/var/lib/headwater")
 _SERVICES_TIMEOUT_SECONDS = 60.0
 _PRODUCT_TIMEOUT_SECONDS = 120.0
 _NAME = "up"
@@ -45,10 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options, once for the management command and for the process that it becomes."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on, 0 for any (default %(default)s)")
-    parser.add_argument("--data", type=Path, default=PROJECT / "var", help="folder for data (default %(default)s)")
+    parser.add_argument("--data", type=Path, default=DATA_FOLDER, help="folder for data (default %(default)s)")
     parser.add_argument("--demo", action="store_true", help="add a workspace with a source, a receiver and an admin")
-    parser.add_argument("--workers", type=int, default=1, help="number of worker processes (default %(default)s)")
+    parser.add_argument("--workers", type=_positive, default=1, help="number of worker processes (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON line when ready, and nothing else")
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
 
 
 def to_argv(values: Mapping[str, object]) -> list[str]:
@@ -58,11 +65,15 @@ def to_argv(values: Mapping[str, object]) -> list[str]:
     return [*pairs, "--data", str(Path(str(values["data"])).absolute()), *flags]
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run until told to stop; return the exit code."""
+def parse(argv: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="manage.py up")
     add_arguments(parser)
-    options = Options(**vars(parser.parse_args(argv)))
+    return Options(**vars(parser.parse_args(argv)))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run until told to stop; return the exit code."""
+    options = parse(argv)
     try:
         run(options)
     except LaunchError as error:
@@ -74,8 +85,7 @@ def main(argv: Sequence[str]) -> int:
 def run(options: Options) -> None:
     """Start everything, announce it, keep it running, stop it."""
     address = claim_address(options.host, options.port)
-    installation = open_installation(options.data)
-    services = _embedded_services(installation.folder)
+    installation, services = _prepare(options.data)
     product = Product(address, installation, services, workers=options.workers, demo=options.demo)
     supervisor = Supervisor(sys.stderr)
     supervisor.watch_signals()
@@ -84,24 +94,38 @@ def run(options: Options) -> None:
             _start(supervisor, product, options)
             supervisor.run_until_stopped()
     finally:
+        installation.note_stopped()
         supervisor.stop(product.stop_phases(), STOP_SECONDS)
 
 
-def _embedded_services(folder: Path) -> Sequence[Service]:
-    """Prepare the servers that the environment names none for."""
+def _prepare(folder: Path) -> tuple[Installation, Sequence[Service]]:
+    """Take the folder and prepare servers in it; where only the default one cannot be used, take a system folder."""
+    installation = open_installation(folder)
     postgres, valkey = not envsecret("DATABASE_URL"), not envsecret("REDIS_URL")
-    return embed(folder, postgres=postgres, valkey=valkey).services if postgres or valkey else ()
+    if not postgres and not valkey:
+        return installation, ()
+    try:
+        return installation, embed(installation.folder, postgres=postgres, valkey=valkey).services
+    except UnreachableFolder:
+        if folder != DATA_FOLDER:
+            raise
+    installation.lock.close()
+    installation = open_installation(SYSTEM_FOLDER)
+    sys.stderr.write(f"PostgreSQL cannot enter {folder}, so the data is kept in {SYSTEM_FOLDER}.\n")
+    return installation, embed(installation.folder, postgres=postgres, valkey=valkey).services
 
 
 def _start(supervisor: Supervisor, product: Product, options: Options) -> None:
     """Bring everything up in order and announce it."""
     supervisor.add(product.service_units(), _SERVICES_TIMEOUT_SECONDS)
+    product.installation.tell_environment(product.environment())
     if product.opens_loopback:
         supervisor.log.say(_NAME, f"destinations may reach this machine: ALLOW_PRIVATE_NETWORKS={LOOPBACK}")
     _manage(supervisor, product, "migrate", "--noinput")
     demo = json.loads(_manage(supervisor, product, "demo_setup", "--json")) if options.demo else None
     supervisor.add(product.units(), _PRODUCT_TIMEOUT_SECONDS)
     announcement = product.announcement(supervisor.pids(), demo)
+    product.installation.note_running(product.environment())
     sys.stdout.write(f"{json.dumps(announcement)}\n" if options.json else _friendly(announcement))
     sys.stdout.flush()
 

@@ -39,17 +39,18 @@ ABORTED = -1
 ERRORS: dict[int, str] = {
     ABORTED: "aborted",
     **dict.fromkeys((pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY), "dns"),
-    pycurl.E_COULDNT_CONNECT: "connect",
     pycurl.E_OPERATION_TIMEDOUT: "timeout",
+    # Only a judged certificate is "tls", which stops a destination; a handshake that broke says nothing for good.
+    **dict.fromkeys(
+        (pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_ISSUER_ERROR, pycurl.E_SSL_INVALIDCERTSTATUS), "tls"
+    ),
     **dict.fromkeys(
         (
-            pycurl.E_SSL_CONNECT_ERROR,
-            pycurl.E_PEER_FAILED_VERIFICATION,
+            *(pycurl.E_COULDNT_CONNECT, pycurl.E_SSL_CONNECT_ERROR, pycurl.E_SSL_CIPHER, pycurl.E_USE_SSL_FAILED),
             *(pycurl.E_SSL_ENGINE_NOTFOUND, pycurl.E_SSL_ENGINE_SETFAILED, pycurl.E_SSL_ENGINE_INITFAILED),
-            *(pycurl.E_SSL_CERTPROBLEM, pycurl.E_SSL_CIPHER, pycurl.E_SSL_CACERT_BADFILE, pycurl.E_SSL_CRL_BADFILE),
-            *(pycurl.E_SSL_ISSUER_ERROR, pycurl.E_SSL_INVALIDCERTSTATUS, pycurl.E_USE_SSL_FAILED),
+            *(pycurl.E_SSL_CERTPROBLEM, pycurl.E_SSL_CACERT_BADFILE, pycurl.E_SSL_CRL_BADFILE),
         ),
-        "tls",
+        "connect",
     ),
     **dict.fromkeys(
         (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,19 +24,14 @@ from launcher.processes import is_alive
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 
 
-@pytest.fixture
-def services(folder: Path) -> Iterator[Embedded]:
-    embedded = embed(folder, options=FAST, fill=copy_template)
-    embedded.start()
-    embedded.await_ready()
-    yield embedded
-    embedded.stop(at_once=True)
+def postgres_of(embedded: Embedded) -> Postgres:
+    (server,) = (service for service in embedded.services if isinstance(service, Postgres))
+    return server
 
 
 @pytest.fixture
 def postgres(services: Embedded) -> Postgres:
-    (server,) = (service for service in services.services if isinstance(service, Postgres))
-    return server
+    return postgres_of(services)
 
 
 def test_postgres_answers_under_its_url_with_the_locale_of_its_own(postgres: Postgres) -> None:
@@ -51,7 +47,7 @@ def test_valkey_answers_to_its_password_only(services: Embedded) -> None:
     url = urlsplit(next(service.url for service in services.services if service.name == "redis"))
     with redis.Redis.from_url(url.geturl()) as client:
         assert client.ping()
-    with redis.Redis(port=url.port, password="wrong") as stranger, pytest.raises(redis.AuthenticationError):
+    with redis.Redis(port=url.port, password="wrong", retry=None) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
 
 
@@ -65,18 +61,19 @@ def test_the_folders_can_be_entered_by_the_servers_user_alone(postgres: Postgres
         assert path.stat().st_mode & 0o777 == 0o700
 
 
-def test_all_processes_end_when_the_servers_are_stopped(services: Embedded) -> None:
-    pids = [process.pid for process in services.processes.values()]
-    services.stop()
+def test_all_processes_end_when_the_servers_are_stopped(breakable: Embedded) -> None:
+    pids = [process.pid for process in breakable.processes.values()]
+    breakable.stop()
     assert [pid for pid in pids if is_alive(pid)] == []
 
 
 def test_a_killed_postmaster_starts_again_only_when_its_children_are_gone(
-    services: Embedded, postgres: Postgres, eventually: Callable[[Callable[[], bool]], None]
+    breakable: Embedded, eventually: Callable[[Callable[[], bool]], None]
 ) -> None:
-    first = services.processes["postgres"]
-    with psycopg.connect(postgres.url) as connection:
-        backend = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
+    postgres = postgres_of(breakable)
+    first = breakable.processes["postgres"]
+    with contextlib.closing(psycopg.connect(postgres.url, autocommit=True)) as connection:
+        backend = connection.info.backend_pid
         os.kill(backend, signal.SIGSTOP)  # a child that cannot notice its postmaster's death
         first.kill()
         first.wait()
@@ -84,8 +81,8 @@ def test_a_killed_postmaster_starts_again_only_when_its_children_are_gone(
         os.kill(backend, signal.SIGCONT)
         eventually(postgres.may_start)
         assert not is_alive(backend)
-    services.start()
-    services.await_ready()
+    breakable.start()
+    breakable.await_ready()
     with psycopg.connect(postgres.url) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 

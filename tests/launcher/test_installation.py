@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from hub.launcher.errors import LaunchError
-from hub.launcher.installation import open_installation
+from hub.launcher.installation import join_running, open_installation
 from hub.lib.crypto import KeyRing
 
 
@@ -15,6 +16,7 @@ from hub.lib.crypto import KeyRing
 def _without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SECRET_KEY", raising=False)
     monkeypatch.delenv("SECRETS_KEYS", raising=False)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
 
 
 def test_a_folder_in_use_is_refused_with_the_process_that_uses_it(tmp_path: Path) -> None:
@@ -48,3 +50,36 @@ def test_secrets_of_the_environment_are_not_replaced(tmp_path: Path, monkeypatch
     monkeypatch.setenv("SECRET_KEY", "mine")
     with (installation := open_installation(tmp_path)).lock:
         assert installation.missing_secrets().keys() == {"SECRETS_KEYS"}
+
+
+def test_another_command_joins_the_run_of_the_default_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"SECRET_KEY": "mine"})
+    with (installation := open_installation(tmp_path)).lock:
+        installation.tell_environment({"DATABASE_URL": "postgresql://x", "SECRET_KEY": "theirs", "HOME": "/root"})
+        join_running(tmp_path)
+    assert os.environ == {"SECRET_KEY": "mine", "DATABASE_URL": "postgresql://x"}
+
+
+def test_the_folder_is_found_by_the_socket_in_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"postgresql://headwater@/headwater?host={tmp_path}/run"
+    monkeypatch.setattr(os, "environ", {"DATABASE_URL": url})
+    with (installation := open_installation(tmp_path)).lock:
+        installation.tell_environment({"DATABASE_URL": url, "SECRETS_KEYS": "k1:key"})
+        join_running(tmp_path / "elsewhere")
+    assert os.environ["SECRETS_KEYS"] == "k1:key"
+
+
+def test_nothing_is_taken_from_a_run_on_another_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"DATABASE_URL": "postgresql://production"})
+    with (installation := open_installation(tmp_path)).lock:
+        installation.tell_environment({"DATABASE_URL": "postgresql://x", "SECRETS_KEYS": "k1:key"})
+        join_running(tmp_path)
+    assert os.environ == {"DATABASE_URL": "postgresql://production"}
+
+
+def test_nothing_is_told_any_more_after_the_end(tmp_path: Path) -> None:
+    with (installation := open_installation(tmp_path)).lock:
+        installation.tell_environment({"DATABASE_URL": "postgresql://x"})
+        assert (tmp_path / "running.json").stat().st_mode & 0o777 == 0o600
+        installation.withdraw_environment()
+    assert not (tmp_path / "running.json").exists()

@@ -42,23 +42,25 @@ def perform(wire: Wire) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "error"),
+    ("path", "status", "error", "timeout_seconds"),
     [
-        ("/ok", 200, None),
-        ("/status/404", 404, None),
-        ("/status/500", 500, None),
-        ("/hang", 0, "timeout"),
-        ("/drip", 200, "timeout"),
-        ("/slow-headers", 200, "timeout"),
-        ("/processing", 102, "timeout"),
-        ("/endless-headers", 200, "incomplete"),
-        ("/close", 0, "incomplete"),
-        ("/cut", 200, "incomplete"),
-        ("/garbage", 0, "incomplete"),
+        ("/ok", 200, None, 15),
+        ("/status/404", 404, None, 15),
+        ("/status/500", 500, None, 15),
+        ("/hang", 0, "timeout", 0.4),
+        ("/drip", 200, "timeout", 0.4),
+        ("/slow-headers", 200, "timeout", 0.4),
+        ("/processing", 102, "timeout", 0.4),
+        ("/endless-headers", 200, "incomplete", 15),
+        ("/close", 0, "incomplete", 15),
+        ("/cut", 200, "incomplete", 15),
+        ("/garbage", 0, "incomplete", 15),
     ],
 )
-def test_every_misbehaviour_has_its_word(receiver: Receiver, path: str, status: int, error: str | None) -> None:
-    answer = call(LOOPBACK, "POST", receiver.url(path), (), b"{}", timeout_seconds=0.4)
+def test_every_misbehaviour_has_its_word(
+    receiver: Receiver, path: str, status: int, error: str | None, timeout_seconds: float
+) -> None:
+    answer = call(LOOPBACK, "POST", receiver.url(path), (), b"{}", timeout_seconds)
     assert (answer.status, answer.error, answer.sent) == (status, error, True)
 
 

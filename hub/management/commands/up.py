@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from hub.launcher import up
+from hub.launcher.product import PROJECT
 
 
 class Command(BaseCommand):
@@ -21,5 +22,5 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         """Become the supervisor, which needs neither Django nor the memory that it takes."""
         argv = [sys.executable, "-m", "hub.launcher", *up.to_argv(options)]
-        os.chdir(up.PROJECT)
+        os.chdir(PROJECT)
         os.execv(sys.executable, argv)  # noqa: S606 - our own interpreter and arguments

@@ -1,0 +1,92 @@
+"""Bases of every model's admin: nothing is added, changed or deleted here, also not by address; acts may be run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.http import HttpRequest, HttpResponse
+
+from hub.adminsite import reveal
+from hub.adminsite.acts import Act, confirm
+from hub.adminsite.changelists import KeysetChangeList, PreparedChangeList
+from hub.adminsite.counting import EstimatingPaginator
+
+if TYPE_CHECKING:
+    Base = admin.ModelAdmin[Any]
+else:
+    Base = admin.ModelAdmin
+
+
+class ReadOnlyAdmin(Base):
+    """A model to look at. `acts` are its verbs; `prepare` sees the rows of a page before they are shown."""
+
+    acts: tuple[Act, ...] = ()
+    actions = None
+    list_per_page = 50
+    list_max_show_all = 100
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = EstimatingPaginator
+    change_form_template = "admin/readonly_detail.html"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def prepare(self, request: HttpRequest, rows: Sequence[Any]) -> None:
+        """Add to the rows of a page, with one query for all of them, what their columns need."""
+        for row in rows:
+            row.is_revealed = reveal.is_revealed(request, reveal.key_of(row))
+
+    def describe(self, row: Any) -> str:
+        """The row in a line, for the sample of an act."""
+        return str(row)
+
+    def links(self, row: Any) -> Sequence[tuple[str, str]]:
+        """Where else one can go from a row: text and address."""
+        return ()
+
+    def allowed_acts(self, request: HttpRequest) -> list[Act]:
+        return [act for act in self.acts if act.is_allowed(request)]
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return {act.name: (partial(confirm, act), act.name, act.label) for act in self.allowed_acts(request)}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return PreparedChangeList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            self.prepare(request, [row])
+        return row
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        row = context.get("original")
+        if row is not None:
+            context["acts"] = self.allowed_acts(request)
+            context["row_links"] = self.links(row)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """There is no history of its own: the audit trail has it."""
+        return self.changeform_view(request, object_id, "", {**(extra_context or {}), "show_save": False})
+
+
+class LogAdmin(ReadOnlyAdmin):
+    """A table that grows with the traffic: newest first by key, paged by key, sorted by nothing else."""
+
+    sortable_by = ()
+    list_per_page = 100
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return KeysetChangeList

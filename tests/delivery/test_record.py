@@ -1,0 +1,57 @@
+"""What is kept of an attempt: no secret, not too much, always readable."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+
+import pytest
+
+from hub.delivery import record
+from hub.delivery.calls import Call
+from hub.lib.net import Answer
+
+SECRETS = ("s3cret-token", 'quo"ted')
+
+
+def kept(call: Call) -> dict[str, object]:
+    found: dict[str, object] = json.loads(record.request_text(call, SECRETS))
+    return found
+
+
+@pytest.mark.parametrize("name", ["Authorization", "x-api-key", "Cookie", "X-Auth-Token", "webhook-signature"])
+def test_headers_that_carry_credentials_are_hidden_by_name(name: str) -> None:
+    headers = kept(Call("POST", "https://a.test/", [f"{name}: value"], b""))["headers"]
+    assert headers == [[name, record.HIDDEN]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["s3cret-token", "Bearer s3cret-token", b64encode(b"s3cret-token").decode(), 'a quo"ted text', "s3cret%2Dtoken x s3cret-token"],
+)
+def test_a_secret_is_hidden_wherever_it_stands(text: str) -> None:
+    body = json.dumps({"echo": text}).encode()
+    shown = record.request_text(Call("POST", "https://a.test/s3cret-token/in", ["x-note: " + text], body), SECRETS)
+    assert "s3cret-token" not in shown
+    assert b64encode(b"s3cret-token").decode().rstrip("=") not in shown
+
+
+def test_the_answer_may_echo_our_secret_and_is_scrubbed_too() -> None:
+    shown = record.response_text(Answer(401, body=b"bad token s3cret-token"), SECRETS)
+    assert "s3cret-token" not in shown
+
+
+def test_values_of_a_query_are_hidden() -> None:
+    assert kept(Call("GET", "https://a.test/x?key=abc&b=1", []))["url"] == f"https://a.test/x?key={record.HIDDEN}&b={record.HIDDEN}"
+
+
+def test_a_long_body_is_cut_and_says_so() -> None:
+    shown = kept(Call("POST", "https://a.test/", [], b"x" * 5_000))
+    assert (len(str(shown["body"])), shown["size"], shown["truncated"]) == (2_048, 5_000, True)
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe\x00binary", b"nul \x00 byte", "é".encode() * 2_000])
+def test_any_bytes_become_text_that_the_database_takes(body: bytes) -> None:
+    shown = record.response_text(Answer(200, body=body), ())
+    assert "\\u0000" not in shown
+    assert json.loads(shown)["status"] == 200

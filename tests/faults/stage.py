@@ -1,0 +1,91 @@
+"""A workspace of its own in a running product: one source, destinations at a switchable receiver, and what to ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+from tests.faults.generator import Books, Generator
+from tests.faults.product import Product, wait_until
+from tests.faults.receiver import Channel, SwitchReceiver
+
+# Events that a worker may have sent without having committed: four chunks of fifty.
+IN_FLIGHT = 200
+SETTLE_SECONDS = 120.0
+
+
+class Stage:
+    """The cast of one test: workspace, source and key, and a channel for each destination."""
+
+    def __init__(
+        self, product: Product, receiver: SwitchReceiver, *destinations: str, keeps_bodies: bool = False, **options: Any
+    ) -> None:
+        name = uuid4().hex[:8]
+        self.product = product
+        self.workspace, self.write_key = f"w-{name}", f"wk_test_{name}"
+        self.channels = {
+            slug: receiver.channel(f"{name}/{slug}", keeps_bodies=keeps_bodies) for slug in destinations or ("hook",)
+        }
+        self._options = options
+        self.configure()
+
+    @property
+    def hook(self) -> Channel:
+        """The only or first destination's channel."""
+        return next(iter(self.channels.values()))
+
+    def configure(self, **changes: Any) -> None:
+        """Make the workspace, or change all its destinations."""
+        self._options |= changes
+        settings = self._options.get("settings", {})
+        destinations = [
+            {"slug": slug, "name": slug, "connector": "webhook", "sources": ["app"], **self._options,
+             "settings": {"url": channel.url, **settings}}
+            for slug, channel in self.channels.items()
+        ]  # fmt: skip
+        source = {"slug": "app", "name": "App", "kind": "server", "write_keys": [self.write_key]}
+        workspace = {"slug": self.workspace, "sources": [source], "destinations": destinations}
+        self.product.apply({"workspaces": [workspace]})
+
+    @contextmanager
+    def load(self, **pace: int) -> Iterator[Generator]:
+        """Events keep coming while the block runs."""
+        with Generator(self.product.url, self.write_key, **pace) as generator:
+            generator.await_more(100)
+            yield generator
+
+    def waiting(self) -> int:
+        """How many deliveries wait; whatever goes on, the books must balance at this very moment."""
+        books = self.product.ledger(self.workspace)
+        assert books["difference"] == 0, books
+        return sum(int(row["waiting"]) for row in books["destinations"])
+
+    def await_books(self, **expected: int) -> None:
+        """Wait until the only destination's books say so."""
+        wait_until(lambda: expected.items() <= self.row().items(), SETTLE_SECONDS, f"{self.row()} is not {expected}")
+
+    def row(self, destination: str = "") -> dict[str, Any]:
+        """One destination's line of the books."""
+        rows = self.product.ledger(self.workspace)["destinations"]
+        return next(row for row in rows if row["destination"] == (destination or next(iter(self.channels))))
+
+    def age_leases(self) -> None:
+        """Let the leases of a killed worker be over, as they are by themselves 45 s later."""
+        self.product.query("UPDATE delivery_pipeline SET lease_until = now(), next_run_at = now() "
+                           "WHERE lease_until > now()")  # fmt: skip
+
+    def check(self, books: Books, *, kills: int) -> None:
+        """Everything confirmed has arrived, nothing was invented, few were repeated, and the books balance."""
+        for channel in self.channels.values():
+            channel.await_all(books.confirmed, SETTLE_SECONDS)
+        wait_until(lambda: not self.waiting(), SETTLE_SECONDS, "something still waits")
+        for channel in self.channels.values():
+            assert channel.invented(books.sent) == set()
+            assert channel.repeats() <= kills * IN_FLIGHT
+            assert channel.repeats() == channel.deliveries.total() - len(channel.deliveries)
+        for slug, channel in self.channels.items():
+            assert self.row(slug)["delivered"] == self.row(slug)["eligible"] == len(channel.messages)
+
+
