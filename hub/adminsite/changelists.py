@@ -24,6 +24,11 @@ class PreparedChangeList(ChangeList):
     is_keyset = False
     is_estimate = False
 
+    @property
+    def count_in_words(self) -> str:
+        """The number of rows, said to be a guess when it is one."""
+        return f"{'about ' if self.is_estimate else ''}{self.result_count:,}"
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list: Any = list(self.result_list)

@@ -1,4 +1,4 @@
-"""Programs that a benchmark runs beside itself: each a module of this room, tied to the life of the one that runs it."""
+"""Programs that a benchmark runs beside itself: modules of this room, tied to the life of the one that runs them."""
 
 from __future__ import annotations
 

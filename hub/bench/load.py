@@ -124,9 +124,7 @@ class Load:
         """Connect, send, wait for the last answers."""
         loop = asyncio.get_running_loop()
         job = self.job
-        pairs = [
-            await loop.create_connection(lambda: Line(self), job.host, job.port) for _ in range(job.connections)
-        ]
+        pairs = [await loop.create_connection(lambda: Line(self), job.host, job.port) for _ in range(job.connections)]
         self._idle.extend(line for _, line in pairs)
         self._began_at = time.monotonic()
         self._ends_at = self._began_at + job.seconds

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import time
 from uuid import UUID
 
 import orjson
@@ -26,14 +27,22 @@ from hub.events.cursors import LogRow, Position
 from hub.expressions.errors import ExpressionError
 from hub.lib import clock
 from hub.lib.net import Answer
-from hub.observability import log, metrics
+from hub.observability import log
 from hub.routing import decide
 
 logger = log.get(__name__)
 PARKED_DELAY = 0.0
 CONNECTOR_BUG = "connector_bug"
 BUG_ATTEMPTS = 2
+MULTI_STATUS = 207
 BURIED = {Outcome.REJECTED, Outcome.TOO_LARGE}
+
+
+def _delivered(status: int) -> ItemOutcome:
+    return DELIVERED_AS.setdefault(status, ItemOutcome(0, Outcome.DELIVERED, status))
+
+
+DELIVERED_AS: dict[int, ItemOutcome] = {}
 
 
 @dataclass(slots=True)
@@ -196,7 +205,8 @@ class Chunk:
         refusal = self._route(delivery)
         if refusal:
             self._settle(delivery, Status.FILTERED, refusal)
-            self._advance(delivery)
+            if self.run.config.is_ordered:
+                self._advance(delivery)
         elif delivery.open_parts == 0:
             self._close(delivery)
 
@@ -260,8 +270,9 @@ class Chunk:
 
     def _build(self, rule: prepare.Rule, parts: list[Part]) -> None:
         """Make the calls for these parts of one mapping; a connector that fails is our bug, the event is kept."""
+        now = clock.now()
         try:
-            specs = prepare.build(self.run.config, rule, parts)
+            specs = prepare.build(self.run.config, rule, parts, now)
         except Exception as error:
             logger.exception("connector_build_failed", connector=self.run.config.connector.slug)
             for part in parts:
@@ -269,11 +280,17 @@ class Chunk:
             return
         for spec in specs:
             covered = [parts[index] for index in spec.covers]
-            self._ready.append(prepare.make_call(spec, covered[0].delivery_id, Tag(covered, spec)))
+            self._ready.append(prepare.make_call(spec, covered[0].delivery_id, Tag(covered, spec), now))
 
     # Judging
 
     def _judge(self, call: Call, tag: Tag, answer: Answer) -> None:
+        is_success = answer.error is None and 200 <= answer.status < 300 and answer.status != MULTI_STATUS
+        if is_success and self.run.config.has_plain_answers:
+            self.run.note_success()
+            for part in tag.parts:
+                self._deliver(call, part, DELIVERED_AS.get(answer.status) or _delivered(answer.status), answer)
+            return
         response = prepare.response_of(answer)
         try:
             items = self.run.config.interpret(tag.spec, response)
@@ -299,14 +316,10 @@ class Chunk:
         """Write down what one outcome means for its part."""
         delivery, outcome = part.delivery, item.outcome
         delivery.code, delivery.duration = item.status, answer.duration_ms
-        metrics.delivery_attempts.labels(outcome.value).inc()
         if outcome is Outcome.DELIVERED:
-            self._end_part(part)
-            delivery.has_delivered = self.outcome.had_success = True
-            if part.ref is not None or self.run.memory.keeps_success(clock.now().timestamp()):
-                self._keep_attempt(call, part, item, answer)
-            self._close_if_over(delivery)
+            self._deliver(call, part, item, answer)
             return
+        self._count(outcome.value)
         self._keep_attempt(call, part, item, answer)
         if outcome is Outcome.FILTERED:
             self._end_part(part)
@@ -323,6 +336,21 @@ class Chunk:
             self._leave_undecided([part])
             return
         self._close_if_over(delivery)
+
+    def _deliver(self, call: Call, part: Part, item: ItemOutcome, answer: Answer) -> None:
+        """The receiver has this part."""
+        delivery = part.delivery
+        delivery.code, delivery.duration = item.status, answer.duration_ms
+        delivery.has_delivered = self.outcome.had_success = True
+        self._count("delivered")
+        if part.ref is not None or self.run.memory.keeps_success(time()):
+            self._keep_attempt(call, part, item, answer)
+        self._end_part(part)
+        self._close_if_over(delivery)
+
+    def _count(self, word: str) -> None:
+        tally = self.outcome.attempt_counts
+        tally[word] = tally.get(word, 0) + 1
 
     def _try_again(self, part: Part, item: ItemOutcome) -> None:
         """The part gets a retry row, or ends when its time is over."""
@@ -390,7 +418,8 @@ class Chunk:
             self._settle(delivery, Status.DELIVERED, "")
         else:
             self._settle(delivery, Status.FILTERED, delivery.reason)
-        self._advance(delivery)
+        if self.run.config.is_ordered:
+            self._advance(delivery)
 
     def _settle(self, delivery: Delivery, status: Status, reason: str) -> None:
         delivery.is_settled = True
@@ -398,8 +427,6 @@ class Chunk:
 
     def _advance(self, delivery: Delivery) -> None:
         """Let the next event of the same user go, or park those behind a failed one."""
-        if not self.run.config.is_ordered:
-            return
         key = delivery.row.user_key
         if delivery.has_retry:
             for chunk, waiting in self.run.book.hold(key):

@@ -7,7 +7,7 @@ what is read afterwards must be judged by it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.conf import settings
@@ -52,6 +52,7 @@ class Rule:
     """One mapping, compiled: what it makes of an event and which action takes it."""
 
     mapping_id: UUID
+    place: str
     version: int
     action: Action
     transform: Transform
@@ -79,6 +80,12 @@ class Config:
     public_url: str
     subscription: list[Row]
     plan: Plan
+    source_texts: dict[UUID, str] = field(default_factory=dict)
+
+    @property
+    def has_plain_answers(self) -> bool:
+        """Whether a status of 200 to 299 says it all, so that a success need not be interpreted."""
+        return self.connector.interpret is None
 
     @property
     def is_batched(self) -> bool:
@@ -195,6 +202,7 @@ def _compile(mapping: Mapping, connector: Connector, opened: dict[str, object]) 
         raise UnusableDestination(f"The mapping {mapping.name!r} cannot be used: {error}") from error
     rule = Rule(
         mapping_id=mapping.pk,
+        place=f"{mapping.destination_id}|{mapping.pk}",
         version=mapping.version,
         action=action,
         transform=_whole_event(mapping.fields) or transform,

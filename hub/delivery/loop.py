@@ -336,6 +336,8 @@ def settle(chunks: list[Chunk], fault: Fault | None) -> ChunkOutcome:
         merged.retries += chunk.outcome.retries
         merged.dead += chunk.outcome.dead
         merged.attempts += chunk.outcome.attempts
+        for word, count in chunk.outcome.attempt_counts.items():
+            merged.attempt_counts[word] = merged.attempt_counts.get(word, 0) + count
         merged.had_success = merged.had_success or chunk.outcome.had_success
         merged.last_failure = chunk.outcome.last_failure or merged.last_failure
     if not decided:

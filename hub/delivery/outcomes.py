@@ -104,6 +104,7 @@ class ChunkOutcome:
     is_retry: bool = False
     had_success: bool = False
     last_failure: str = ""
+    attempt_counts: dict[str, int] = field(default_factory=dict)
 
 
 HEAD = """
@@ -190,6 +191,8 @@ def commit(
         return False
     if outcome.position is not None:
         lease.position = outcome.position
+    for word, count in outcome.attempt_counts.items():
+        metrics.delivery_attempts.labels(word).inc(count)
     for draft in outcome.dead:
         metrics.dead.labels(draft.reason).inc()
     return True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -15,8 +15,7 @@ from hub.delivery.calls import Call
 from hub.delivery.config import Config, Rule
 from hub.delivery.run import Fault
 from hub.events.cursors import LogRow
-from hub.lib import clock
-from hub.lib.ids import base62
+from hub.lib import clock, ids
 from hub.lib.net import Answer
 
 if TYPE_CHECKING:
@@ -33,36 +32,45 @@ NO_HEADERS: tuple[tuple[str, str], ...] = ()
 
 def delivery_id(config: Config, rule: Rule, row: LogRow) -> str:
     """The id that every attempt and replay of this event by this mapping carries."""
-    text = f"{config.destination_id}|{rule.mapping_id}|{row.source_id}|{row.message_id}|{row.received_at.isoformat()}"
-    return "msg_" + base62(hashlib.sha256(text.encode()).digest()[:16])
+    source = config.source_texts.get(row.source_id)
+    if source is None:
+        source = config.source_texts[row.source_id] = str(row.source_id)
+    return ids.delivery_id(rule.place, source, row.message_id, row.received_at.isoformat())
 
 
-def build(config: Config, rule: Rule, parts: Sequence[Part]) -> list[RequestSpec]:
+def build(config: Config, rule: Rule, parts: Sequence[Part], now: datetime) -> list[RequestSpec]:
     """Have the connector make the requests for these parts of one mapping."""
     ids, messages = [part.delivery_id for part in parts], [part.delivery.row.message_id for part in parts]
-    return build_for(config, rule, [part.payload for part in parts], ids, messages)
+    return build_for(config, rule, [part.payload for part in parts], ids, messages, now)
 
 
 def build_for(
-    config: Config, rule: Rule, payloads: Sequence[object], delivery_ids: Sequence[str], message_ids: Sequence[str]
+    config: Config,
+    rule: Rule,
+    payloads: Sequence[object],
+    delivery_ids: Sequence[str],
+    message_ids: Sequence[str],
+    now: datetime,
 ) -> list[RequestSpec]:
     """Have the connector make the requests for these payloads; ids are in the same order."""
-    context = BuildContext(clock.now(), delivery_ids, message_ids, public_url=config.public_url)
+    context = BuildContext(now, delivery_ids, message_ids, public_url=config.public_url)
     return rule.action.build(payloads, config.prepared, context)  # type: ignore[arg-type]
 
 
-def make_call(spec: RequestSpec, key: str, tag: object) -> Call:
-    """Serialise and sign a request. `key` is the delivery id that signs it when the request names none itself."""
+def make_call(spec: RequestSpec, key: str, tag: object, now: datetime) -> Call:
+    """Serialise and sign a request at `now`. `key` is the delivery id, its name when the request gives none itself."""
     body = serialise(spec)
     headers = [f"{name}: {value}" for name, value in spec.headers]
-    own = {name for name, _ in spec.headers}
-    if "content-type" not in own and spec.body_kind in CONTENT_TYPES:
+    has_type = has_agent = False
+    for name, _ in spec.headers:
+        has_type = has_type or name == "content-type"
+        has_agent = has_agent or name == "user-agent"
+    if not has_type and spec.body_kind in CONTENT_TYPES:
         headers.append(CONTENT_TYPES[spec.body_kind])
-    if "user-agent" not in own:
+    if not has_agent:
         headers.append(USER_AGENT)
     if spec.signing is not None:
-        timestamp = int(clock.now().timestamp())
-        signed = spec.signing.headers(body or b"", spec.idempotency_key or key, timestamp)
+        signed = spec.signing.headers(body or b"", spec.idempotency_key or key, int(now.timestamp()))
         headers += [f"{name}: {value}" for name, value in signed]
     return Call(spec.method, spec.url, headers, body, int(spec.timeout_s * 1000), tag)
 

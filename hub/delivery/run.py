@@ -107,6 +107,11 @@ class Run:
         """Whether a 403 is one of many in a row, so that the event is not to blame."""
         return item.status == 403 and self.fault is not None and self.fault.kind == Outcome.UNAUTHORIZED
 
+    def note_success(self) -> None:
+        """Calls went well; what they carried is delivered."""
+        self.memory.window.record(monotonic(), is_failure=False)
+        self.memory.forbidden_in_a_row = 0
+
     def judge(self, item: ItemOutcome) -> None:
         """See one outcome in the light of those before it.
 

@@ -18,7 +18,7 @@ from hub.delivery import outcomes, prepare, record
 from hub.delivery.models import Attempt, Batch, DeadLetter, Pipeline, RetryRow
 from hub.events.cursors import LogRow, Position
 from hub.events.models import Event
-from hub.lib import postgres
+from hub.lib import clock, postgres
 from hub.lib.ids import key8
 from hub.routing import decide
 from tenants.models import Connection, Destination, Source
@@ -155,11 +155,11 @@ def rebuild_requests(event: Event, destination: Destination) -> list[dict[str, A
         event.user_key, event.message_id, event.body,
     )
     message = orjson.loads(event.body) if event.body else {}
-    requests = []
+    requests, now = [], clock.now()
     for mapping_id in decide.decide(config.plan, message).mapping_ids:
         rule = config.rules[mapping_id]
         key = prepare.delivery_id(config, rule, row)
-        for spec in prepare.build_for(config, rule, [rule.transform(message)], [key], [event.message_id]):
-            call = prepare.make_call(spec, key, None)
+        for spec in prepare.build_for(config, rule, [rule.transform(message)], [key], [event.message_id], now):
+            call = prepare.make_call(spec, key, None, now)
             requests.append({"delivery_id": key, **orjson.loads(record.request_text(call, config.secrets))})
     return requests

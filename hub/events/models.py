@@ -49,6 +49,7 @@ class Event(models.Model):
         managed = False
         db_table = "event_log"
         ordering = ["-seq"]
+        permissions = [("view_payload", "Can see personal data of events and attempts")]
 
     def __str__(self) -> str:
         return f"{self.type} {self.event_name or ''}".strip()

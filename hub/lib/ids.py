@@ -9,6 +9,7 @@ import uuid_utils
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
+HALF = 62**11
 
 
 def uuid7() -> uuid.UUID:
@@ -27,33 +28,25 @@ def key16(text: str) -> str:
 
 
 def base62(raw: bytes) -> str:
-    """The bytes as one number in base 62, padded to the length that the largest value of that size has."""
-    number = int.from_bytes(raw, "big")
-    width = base62_width(len(raw))
-    digits: list[str] = []
-    while number:
-        number, pair = divmod(number, 3844)
-        digits.append(PAIRS[pair])
-    return "".join(reversed(digits)).rjust(width, "0")[-width:]
+    """16 bytes as one number in base 62: always 22 digits, for equal length is what makes ids easy to recognise."""
+    high, low = divmod(int.from_bytes(raw[:16], "big"), HALF)
+    return _eleven(high) + _eleven(low)
 
 
-def base62_width(size: int) -> int:
-    """How many base-62 digits hold `size` bytes."""
-    return {16: 22, 24: 33, 32: 43}.get(size) or len(_digits(256**size - 1))
+def _eleven(number: int) -> str:
+    """Eleven digits by way of pairs; half of the number at a time fits a machine word, which is what makes it quick."""
+    number, e = divmod(number, 3844)
+    number, d = divmod(number, 3844)
+    number, c = divmod(number, 3844)
+    number, b = divmod(number, 3844)
+    number, a = divmod(number, 3844)
+    return ALPHABET[number] + PAIRS[a] + PAIRS[b] + PAIRS[c] + PAIRS[d] + PAIRS[e]
 
 
-def _digits(number: int) -> str:
-    text = ""
-    while number:
-        number, digit = divmod(number, 62)
-        text = ALPHABET[digit] + text
-    return text
-
-
-def delivery_id(destination_id: str, mapping_id: str, source_id: str, message_id: str, received_at: str) -> str:
-    """The id that every attempt and replay of one event, destination and mapping carries.
+def delivery_id(place: str, source_id: str, message_id: str, received_at: str) -> str:
+    """The id that every attempt and replay of one event carries at one place, "<destination id>|<mapping id>".
 
     `received_at` is part of it so that after a restore to an earlier time a reused message id is a new delivery.
     """
-    text = f"{destination_id}|{mapping_id}|{source_id}|{message_id}|{received_at}"
-    return "msg_" + base62(hashlib.sha256(text.encode()).digest()[:16])
+    text = f"{place}|{source_id}|{message_id}|{received_at}"
+    return "msg_" + base62(hashlib.sha256(text.encode()).digest())

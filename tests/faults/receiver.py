@@ -128,6 +128,8 @@ class SwitchReceiver:
             server.close()
             for protocol in list(self._protocols):
                 protocol.transport.abort()
+            while self._protocols:
+                await asyncio.sleep(0)
             await server.wait_closed()
 
     def joined(self, protocol: _Protocol) -> None:

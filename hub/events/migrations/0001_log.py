@@ -44,6 +44,7 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'event_log',
                 'ordering': ['-seq'],
+                'permissions': [('view_payload', 'Can see personal data of events and attempts')],
                 'managed': False,
             },
         ),
