@@ -8,10 +8,11 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from hub.launcher.joining import join
+from hub.launcher.installation import join_running
+from hub.launcher.up import DATA_FOLDER
 
 if __name__ == "__main__":
     if sys.argv[1:2] != ["up"]:
-        join()
+        join_running(DATA_FOLDER)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
     execute_from_command_line(sys.argv)

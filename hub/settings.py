@@ -50,6 +50,9 @@ LOG_PARTITION_ROWS = envint("LOG_PARTITION_ROWS", 1_000_000, minimum=1000)
 SEQ_PARTITIONED_TABLES = ["event_log", "delivery_attempt", "delivery_batch"]
 CONNECTOR_PACKAGES = ["connectors.destinations", *envlist("CONNECTOR_PACKAGES")]
 
+# Delivery: how long a stopping worker lets calls that are under way go on
+WORKER_ABORT_SECONDS = envint("WORKER_ABORT_SECONDS", 15)
+
 # Ingest
 WEB_WORKERS = envint("WEB_WORKERS", 2, minimum=1)
 UNKNOWN_KEY_STATUS = envint("UNKNOWN_KEY_STATUS", 401, minimum=200)

@@ -31,7 +31,7 @@ class ReadOnlyAdmin(Base):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = EstimatingPaginator
-    change_form_template = "admin/readonly_detail.html"
+    change_form_template: str | None = "admin/readonly_detail.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -70,7 +70,9 @@ class ReadOnlyAdmin(Base):
             self.prepare(request, [row])
         return row
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         row = context.get("original")
         if row is not None:
             context["acts"] = self.allowed_acts(request)

@@ -40,7 +40,7 @@ class EstimatingPaginator(Paginator):  # type: ignore[type-arg]
         return count_or_estimate(self.object_list)  # type: ignore[arg-type]
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         return self.counted[0]
 
     @property

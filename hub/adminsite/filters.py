@@ -69,7 +69,7 @@ class TextFilter(ParameterFilter):
     def suggestions(self) -> Sequence[str]:
         return ()
 
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
         yield {
             "name": self.parameter,
             "value": self.used_parameters.get(self.parameter, ""),
@@ -98,7 +98,7 @@ class ChoiceFilter(ParameterFilter):
         self.parameters = (self.parameter,)
         super().__init__(request, params, model, model_admin)
 
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
         chosen = self.used_parameters.get(self.parameter, "")
         for value, label in (("", "All"), *self.options):
             address = changelist.get_query_string(
@@ -122,7 +122,7 @@ class TimeRange(ParameterFilter):
     parameters = ("since", "until")
     column = "at"
 
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
         chosen = self.used_parameters.get("since", "")
         remove = ["since", "until", BEFORE, AFTER]
         presets = [

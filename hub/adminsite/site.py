@@ -84,7 +84,7 @@ class Site(admin.AdminSite):
             return False
         return not needs_second_factor() or is_verified(request)
 
-    def admin_view(self, view: View, cacheable: bool = False) -> View:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         inner = super().admin_view(bounded(view), cacheable)
 
         def entered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -154,7 +154,9 @@ def bounded(view: View) -> View:
         except OperationalError as error:
             if not isinstance(error.__cause__, QueryCanceled):
                 raise
-            return TemplateResponse(request, "admin/too_slow.html", {"title": "This took too long"}, status=503).render()
+            return TemplateResponse(
+                request, "admin/too_slow.html", {"title": "This took too long"}, status=503
+            ).render()
 
     return update_wrapper(limited, view)
 

@@ -19,8 +19,20 @@ KEPT = frozenset("\n")
 JSON_SHOWN = 100_000
 # Of an event's own envelope: neither says who somebody is.
 PLAIN_KEYS = frozenset(
-    {"type", "event", "name", "messageId", "timestamp", "originalTimestamp", "receivedAt", "sentAt", "channel",
-     "version", "projectId", "integrations"}
+    {
+        "type",
+        "event",
+        "name",
+        "messageId",
+        "timestamp",
+        "originalTimestamp",
+        "receivedAt",
+        "sentAt",
+        "channel",
+        "version",
+        "projectId",
+        "integrations",
+    }
 )
 CONTACT = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+|\+?\d[\d ()./-]{6,}\d")
 
@@ -29,7 +41,9 @@ def visible(text: str) -> str:
     """The text with control, bidirectional and zero-width characters spelt out."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_spelt(char) if unicodedata.category(char) in DECEIVING and char not in KEPT else char for char in text)
+    return "".join(
+        _spelt(char) if unicodedata.category(char) in DECEIVING and char not in KEPT else char for char in text
+    )
 
 
 def _spelt(char: str) -> str:

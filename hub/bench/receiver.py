@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import uvloop
@@ -34,9 +34,7 @@ class Tally:
     count: int = 0
     first_at: float = 0.0
     last_at: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.arrivals: list[tuple[str, float]] = []
+    arrivals: list[tuple[str, float]] = field(default_factory=list)
 
 
 class Counting(asyncio.Protocol):

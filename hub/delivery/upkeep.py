@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from psycopg import Connection
 
-from hub.delivery import ledger
+from hub.delivery import expiry, ledger
 from hub.events import counts, cursors, partitions
 from hub.lib.postgres import Row
 from hub.observability import log, metrics
@@ -76,10 +76,14 @@ def retire_partitions(connection: PgConnection) -> None:
     partitions.seal_full(connection)
     connection.execute(ADVANCE_IDLE)
     partitions.drop_leftovers(connection)
+    row = connection.execute(LONGEST_RETENTION, [settings.RETENTION_DAYS]).fetchone()
+    days = int(str(row[0])) if row else settings.RETENTION_DAYS
+    old = partitions.past_retention(connection, days)
+    if old:
+        expiry.expire_before(connection, old[-1].seq_until)
     needed = connection.execute(NEEDED).fetchone()
-    days = connection.execute(LONGEST_RETENTION, [settings.RETENTION_DAYS]).fetchone()
-    if needed and needed[0] is not None and days:
-        for bounds in partitions.droppable(connection, int(str(days[0])), int(str(needed[0]))):
+    for bounds in old:
+        if needed and needed[0] is not None and bounds.seq_until <= int(str(needed[0])):
             partitions.drop(connection, bounds)
     hours = connection.execute(LONGEST_WINDOW, [settings.DEDUPE_HOURS]).fetchone()
     partitions.drop_old_days(connection, int(str(hours[0])) if hours else settings.DEDUPE_HOURS)

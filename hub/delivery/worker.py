@@ -92,7 +92,9 @@ def current() -> Worker:
     with _lock:
         if pid not in _workers:
             gate = Gate(allow_private=settings.ALLOW_PRIVATE_NETWORKS)
-            _workers[pid] = Worker(f"{socket.gethostname()}:{pid}"[:100], Sender(gate))
+            _workers[pid] = Worker(
+                f"{socket.gethostname()}:{pid}"[:100], Sender(gate), abort_seconds=settings.WORKER_ABORT_SECONDS
+            )
         return _workers[pid]
 
 

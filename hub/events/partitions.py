@@ -180,12 +180,12 @@ def close_early(connection: Connection[Row]) -> bool:
     return True
 
 
-def droppable(connection: Connection[Row], retention_days: int, needed_from: int) -> list[Bounds]:
-    """Sealed partitions past retention that lie wholly below `needed_from`, the lowest seq a reader still needs."""
+def past_retention(connection: Connection[Row], retention_days: int) -> list[Bounds]:
+    """Sealed partitions whose every event is older than the retention, oldest first."""
     rows = connection.execute(
         "SELECT number, seq_from, seq_until FROM event_partition WHERE sealed_at IS NOT NULL AND dropped_at IS NULL "
-        "AND last_received_at < now() - make_interval(days => %s) AND seq_until <= %s ORDER BY number",
-        [retention_days, needed_from],
+        "AND last_received_at < now() - make_interval(days => %s) ORDER BY number",
+        [retention_days],
     ).fetchall()
     return [Bounds(*(int(str(value)) for value in row)) for row in rows]
 

@@ -8,9 +8,9 @@ neighbours nothing. When the database is away all who wait are told so at once.
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -62,27 +62,28 @@ class Committer:
         self._make_writer = make_writer
         self._hint = hint
         self._queue_events = queue_events
-        self._queue: deque[Ticket] = deque()
+        # Unlike a condition, a simple queue wakes the thread without a line of Python.
+        self._queue: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        self._held: Ticket | None = None
         self._events = 0
         self._bytes = 0
-        self._change = threading.Condition()
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
     def submit(self, ticket: Ticket) -> None:
         """Queue a submission, or raise QueueFull."""
         count = len(ticket.submission.rows)
-        with self._change:
+        with self._lock:
             is_full = self._events + count > self._queue_events or self._bytes + ticket.size > QUEUE_BYTES
-            if self._is_closed or (is_full and self._queue):
+            if self._is_closed or (is_full and self._events):
                 raise QueueFull("ingest queue full")
-            self._queue.append(ticket)
             self._events += count
             self._bytes += ticket.size
+            self._queue.put(ticket)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
                 self._thread.start()
-            self._change.notify()
 
     def commit(self, submission: Submission, timeout: float = ANSWER_WITHIN_SECONDS) -> None:
         """Submit and wait in this thread until it is stored; raises LogError when it is not, or nobody knows."""
@@ -96,9 +97,9 @@ class Committer:
 
     def close(self) -> None:
         """Commit what waits, then end the thread and its connection."""
-        with self._change:
+        with self._lock:
             self._is_closed = True
-            self._change.notify()
+            self._queue.put(None)
         if self._thread is not None:
             self._thread.join(timeout=ANSWER_WITHIN_SECONDS)
 
@@ -115,25 +116,27 @@ class Committer:
 
     def _next(self) -> list[Ticket]:
         """Wait for work, then take all of it up to the bounds of one commit; empty when closed."""
-        with self._change:
-            while not self._queue:
-                if self._is_closed:
-                    return []
-                self._change.wait()
-            taken = [self._queue.popleft()]
-            events, size = len(taken[0].submission.rows), taken[0].size
-            while self._queue:
-                ticket = self._queue[0]
-                events += len(ticket.submission.rows)
-                size += ticket.size
-                if events > COMMIT_EVENTS or size > COMMIT_BYTES:
-                    events -= len(ticket.submission.rows)
-                    size -= ticket.size
-                    break
-                taken.append(self._queue.popleft())
+        first = self._held or self._queue.get()
+        self._held = None
+        if first is None:
+            return []
+        taken = [first]
+        events, size = len(first.submission.rows), first.size
+        while not self._queue.empty():
+            ticket = self._queue.get()
+            if ticket is None:
+                self._queue.put(None)
+                break
+            if events + len(ticket.submission.rows) > COMMIT_EVENTS or size + ticket.size > COMMIT_BYTES:
+                self._held = ticket
+                break
+            taken.append(ticket)
+            events += len(ticket.submission.rows)
+            size += ticket.size
+        with self._lock:
             self._events -= events
             self._bytes -= size
-            return taken
+        return taken
 
     def _commit(self, writer: Writer, tickets: list[Ticket]) -> None:
         try:

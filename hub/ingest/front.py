@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from hub.events.log import LogError, LogUnavailable, Submission
 from hub.ingest import answers, policies, routes
 from hub.ingest.committer import ANSWER_WITHIN_SECONDS, Ticket
+from hub.ingest.deadlines import Deadlines
 from hub.ingest.errors import TooSlow, Unavailable
 from hub.ingest.keys import KeyNotCached
 from hub.ingest.lean import View, not_stored
@@ -97,10 +98,30 @@ def front_door(django_app: Application) -> Application:
 _threads = ThreadPoolExecutor(2, thread_name_prefix="large-bodies")
 
 
+class LoopLimits:
+    """The time limits of one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.bodies = Deadlines(loop, BODY_SECONDS)
+        self.commits = Deadlines(loop, ANSWER_WITHIN_SECONDS)
+
+
+_limits: list[LoopLimits] = []
+
+
+def limits() -> LoopLimits:
+    """Those of the running loop; a process has one, tests have many."""
+    loop = asyncio.get_running_loop()
+    if not _limits or _limits[0].loop is not loop:
+        _limits[:] = [LoopLimits(loop)]
+    return _limits[0]
+
+
 async def serve(view: View, arguments: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
     """Read the body, run the view, wait for the commit, answer."""
     try:
-        body = b"" if scope["method"] in WITHOUT_BODY else await read_body(receive)
+        body = b"" if scope["method"] in WITHOUT_BODY else await limits().bodies.within(read_body(receive))
     except ClientGone:
         return
     except TimeoutError:
@@ -126,21 +147,20 @@ async def read_body(receive: Receive) -> bytes:
 
     An answer that comes before the body is read reaches the client as a reset, which SDKs retry for ever.
     """
-    async with asyncio.timeout(BODY_SECONDS):
+    event = await receive()
+    if event["type"] == "http.request" and not event.get("more_body", False):
+        return bytes(event.get("body", b""))[:KEPT_BYTES]
+    body = bytearray()
+    total = 0
+    while True:
+        if event["type"] == "http.disconnect":
+            raise ClientGone
+        chunk = event.get("body", b"")
+        total += len(chunk)
+        body += chunk[: KEPT_BYTES - len(body)]
+        if not event.get("more_body", False) or total > DRAIN_BYTES:
+            return bytes(body)
         event = await receive()
-        if event["type"] == "http.request" and not event.get("more_body", False):
-            return bytes(event.get("body", b""))[:KEPT_BYTES]
-        body = bytearray()
-        total = 0
-        while True:
-            if event["type"] == "http.disconnect":
-                raise ClientGone
-            chunk = event.get("body", b"")
-            total += len(chunk)
-            body += chunk[: KEPT_BYTES - len(body)]
-            if not event.get("more_body", False) or total > DRAIN_BYTES:
-                return bytes(body)
-            event = await receive()
 
 
 async def run(view: View, arguments: dict[str, str], request: FrontRequest) -> HttpResponse:
@@ -178,8 +198,7 @@ async def committed(request: FrontRequest, answer: HttpResponse, submission: Sub
     future: asyncio.Future[LogError | None] = loop.create_future()
     try:
         current().committer.submit(Ticket(submission, loop, future))
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            error = await future
+        error = await limits().commits.within(future)
     except TimeoutError:
         error = LogUnavailable("no commit in time")
     except LogError as refusal:

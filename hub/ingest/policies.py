@@ -62,7 +62,7 @@ class WriteKeyAuthentication(BaseAuthentication):
     """Finds the source by its write key: Basic user name, else the body's field, else the first message's."""
 
     def authenticate(self, request: Request) -> tuple[None, SourceRef]:
-        key = header_key(request.META.get("HTTP_AUTHORIZATION", "")) or body_key(request.data)
+        key = header_key(request._request.META.get("HTTP_AUTHORIZATION", "")) or body_key(request.data)
         source = find(request._request, key) if key else None
         if source is None:
             raise UnknownSource()
@@ -131,7 +131,7 @@ class OriginAllowed(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> Literal[True]:
         source = cast(SourceRef, request.auth)
         if source.allowed_origins and not addresses.origin_allowed(
-            request.META.get("HTTP_ORIGIN", ""), source.allowed_origins
+            request._request.META.get("HTTP_ORIGIN", ""), source.allowed_origins
         ):
             raise OriginNotAllowed()
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.conf import settings
 
@@ -32,7 +32,6 @@ class Runtime:
     unknown_keys: Limits
     committer: Committer
     close_more: tuple[Callable[[], None], ...] = ()
-    pid: int = field(default_factory=os.getpid)
 
     def close(self) -> None:
         """Store what waits, end the threads, close the connections."""
@@ -43,15 +42,17 @@ class Runtime:
 
 
 _current: list[Runtime] = []
+# Threads and connections do not survive a fork: the child makes its own.
+os.register_at_fork(after_in_child=_current.clear)
 
 
 def current() -> Runtime:
     """This process's runtime."""
-    if _current and _current[0].pid == os.getpid():
+    if _current:
         return _current[0]
     with _lock:
-        if not _current or _current[0].pid != os.getpid():
-            _current[:] = [make()]
+        if not _current:
+            _current.append(make())
         return _current[0]
 
 
@@ -77,5 +78,5 @@ def use(runtime: Runtime) -> None:
 
 def close() -> None:
     """Close this process's runtime, if it has one; the next request makes a new one."""
-    if _current and _current[0].pid == os.getpid():
+    if _current:
         _current.pop().close()

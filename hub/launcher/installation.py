@@ -18,13 +18,11 @@ from typing import IO
 from urllib.parse import parse_qs, urlsplit
 
 from hub.launcher.errors import LaunchError
-from hub.launcher.joining import RUNNING, SECRETS
 from hub.lib.env import envsecret
 
 _KEY_BYTES = 32
 _RUNNING = "running.json"
 _SHARED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SECRETS_KEYS", "PUBLIC_URL", "ALLOW_PRIVATE_NETWORKS")
-SHARED_WITH_COMMANDS = ("DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "ALLOW_PRIVATE_NETWORKS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +35,9 @@ class Installation:
     def ready_file(self, name: str) -> Path:
         return self.folder / "ready" / name
 
-    def note_running(self, environment: Mapping[str, str]) -> None:
-        """Leave the addresses for commands in other terminals."""
-        shown = {name: environment[name] for name in SHARED_WITH_COMMANDS if name in environment}
-        _write_private(self.folder / RUNNING, json.dumps(shown))
-
-    def note_stopped(self) -> None:
-        """Take the addresses away again."""
-        (self.folder / RUNNING).unlink(missing_ok=True)
+    @property
+    def metrics_folder(self) -> Path:
+        return self.folder / "metrics"
 
     @property
     def _running_file(self) -> Path:
@@ -60,7 +53,7 @@ class Installation:
 
     def missing_secrets(self) -> dict[str, str]:
         """Return the secrets that the environment does not set, made at the first call and kept since."""
-        path = self.folder / SECRETS
+        path = self.folder / "secrets.json"
         if not path.exists():
             _write_private(path, json.dumps({"SECRET_KEY": secrets.token_urlsafe(48), "SECRETS_KEYS": _new_key_ring()}))
         kept: dict[str, str] = json.loads(path.read_text())
@@ -73,6 +66,7 @@ def open_installation(folder: Path) -> Installation:
     try:
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         (folder / "ready").mkdir(exist_ok=True)
+        (folder / "metrics").mkdir(exist_ok=True)
         lock = (folder / "lock").open("a+")
     except OSError as error:
         raise LaunchError(
@@ -89,6 +83,8 @@ def open_installation(folder: Path) -> Installation:
             f"The data folder {folder} is in use by another `manage.py up` (process {holder}): "
             "stop that one, or choose another folder with --data."
         ) from error
+    for counts in (folder / "metrics").glob("*.db"):  # of processes that have ended
+        counts.unlink()
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()

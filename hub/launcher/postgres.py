@@ -49,6 +49,7 @@ _ALWAYS: Mapping[str, str] = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "jit": "off",
+    "log_checkpoints": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
     # A failing statement's parameters are customers' personal data.

@@ -22,6 +22,8 @@ from hub.lib.env import envsecret
 PROJECT = Path(__file__).resolve().parents[2]
 DATA_FOLDER = PROJECT / "var"
 LOOPBACK = "127.0.0.0/8,::1/128"
+# The worker has five seconds to stop; what is under way at a receiver is given up before that.
+WORKER_ABORT_SECONDS = "3"
 _URLS = {"postgres": "DATABASE_URL", "redis": "REDIS_URL"}
 _FRONT = frozenset({"web", "scheduler", "shop"})
 
@@ -66,6 +68,8 @@ class Product:
         environment = {"PYTHONUNBUFFERED": "1", "PUBLIC_URL": self.address.url, **os.environ}
         if self.opens_loopback:
             environment["ALLOW_PRIVATE_NETWORKS"] = LOOPBACK
+        environment.setdefault("PROMETHEUS_MULTIPROC_DIR", str(self.installation.metrics_folder))
+        environment.setdefault("WORKER_ABORT_SECONDS", WORKER_ABORT_SECONDS)
         environment |= {_URLS[service.name]: service.url for service in self.services}
         return environment | self.installation.missing_secrets()
 

@@ -94,7 +94,6 @@ def run(options: Options) -> None:
             _start(supervisor, product, options)
             supervisor.run_until_stopped()
     finally:
-        installation.note_stopped()
         supervisor.stop(product.stop_phases(), STOP_SECONDS)
 
 
@@ -125,7 +124,6 @@ def _start(supervisor: Supervisor, product: Product, options: Options) -> None:
     demo = json.loads(_manage(supervisor, product, "demo_setup", "--json")) if options.demo else None
     supervisor.add(product.units(), _PRODUCT_TIMEOUT_SECONDS)
     announcement = product.announcement(supervisor.pids(), demo)
-    product.installation.note_running(product.environment())
     sys.stdout.write(f"{json.dumps(announcement)}\n" if options.json else _friendly(announcement))
     sys.stdout.flush()
 

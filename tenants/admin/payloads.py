@@ -36,7 +36,9 @@ class PayloadAdmin(ReadOnlyAdmin):
             back = "../change/"
         return HttpResponseRedirect(back)
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         context["holds_payload"] = True
         context["may_reveal"] = reveal.may_reveal(request)
         return super().render_change_form(request, context, *args, **kwargs)

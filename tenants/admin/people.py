@@ -22,10 +22,11 @@ from tenants.models import User
 from tenants.models.user import normalise_email
 
 if TYPE_CHECKING:
+    UserBase = DjangoUserAdmin[User]
     CreationBase = AdminUserCreationForm[User]
     ChangeBase = UserChangeForm[User]
 else:
-    CreationBase, ChangeBase = AdminUserCreationForm, UserChangeForm
+    UserBase, CreationBase, ChangeBase = DjangoUserAdmin, AdminUserCreationForm, UserChangeForm
 
 
 @transaction.atomic
@@ -55,7 +56,7 @@ class UserForm(ChangeBase):
 
 
 @admin.register(User, site=site)
-class UserAdmin(ReadOnlyAdmin, DjangoUserAdmin):
+class UserAdmin(ReadOnlyAdmin, UserBase):
     """Django's own pages for users, for superusers; each change is in the audit trail."""
 
     form = UserForm

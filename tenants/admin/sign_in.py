@@ -47,9 +47,12 @@ def seconds_to_wait(visitor: Visitor) -> int:
     since = clock.now() - WINDOW
     failures = AuditEntry.unscoped.filter(action=FAILED, at__gte=since)
     own = failures.filter(object_type="sign_in", object_id=visitor.key)
-    last_success = AuditEntry.unscoped.filter(
-        action=SIGNED_IN, object_type="sign_in", object_id=visitor.key, at__gte=since
-    ).order_by("-at").values_list("at", flat=True).first()
+    last_success = (
+        AuditEntry.unscoped.filter(action=SIGNED_IN, object_type="sign_in", object_id=visitor.key, at__gte=since)
+        .order_by("-at")
+        .values_list("at", flat=True)
+        .first()
+    )
     if last_success:
         own = own.filter(at__gt=last_success)
     times = list(own.order_by("-at").values_list("at", flat=True)[:PER_ACCOUNT_AND_ADDRESS])

@@ -79,14 +79,30 @@ class SourceAdmin(ReadOnlyAdmin):
         *("created_at", "deleted_at"),
     )
     acts = (
-        Act("enable", "Switch on", "tenants.change_source", "The source accepts events again.",
-            lambda request, rows, reason: _set_enabled(request, rows, reason, True), limit=100),
-        Act("disable", "Switch off", "tenants.change_source",
+        Act(
+            "enable",
+            "Switch on",
+            "tenants.change_source",
+            "The source accepts events again.",
+            lambda request, rows, reason: _set_enabled(request, rows, reason, True),
+            limit=100,
+        ),
+        Act(
+            "disable",
+            "Switch off",
+            "tenants.change_source",
             "The source refuses every event from now on; SDKs see an error and may give their events up.",
-            lambda request, rows, reason: _set_enabled(request, rows, reason, False), limit=100),
-        Act("rotate_key", "Rotate write key", "tenants.add_writekey",
+            lambda request, rows, reason: _set_enabled(request, rows, reason, False),
+            limit=100,
+        ),
+        Act(
+            "rotate_key",
+            "Rotate write key",
+            "tenants.add_writekey",
             "A new key is made and shown once, beside the present one, which stays until you revoke it.",
-            rotate, limit=1),
+            rotate,
+            limit=1,
+        ),
     )
 
     def describe(self, row: Source) -> str:
@@ -114,8 +130,14 @@ class WriteKeyAdmin(ReadOnlyAdmin):
         *("created_at", "expires_at", "revoked_at"),
     )
     acts = (
-        Act("revoke", "Revoke", "tenants.change_writekey",
-            "Whoever still sends with this key is refused within seconds. This cannot be undone.", revoke, limit=100),
+        Act(
+            "revoke",
+            "Revoke",
+            "tenants.change_writekey",
+            "Whoever still sends with this key is refused within seconds. This cannot be undone.",
+            revoke,
+            limit=100,
+        ),
     )
 
     def describe(self, row: WriteKey) -> str:

@@ -38,12 +38,22 @@ class ConnectionAdmin(ReadOnlyAdmin):
     ordering = ("-pk",)
     fields = ("workspace", "source", "destination", "is_enabled", "created_at")
     acts = (
-        Act("enable", "Switch on", "tenants.change_connection",
+        Act(
+            "enable",
+            "Switch on",
+            "tenants.change_connection",
             "Events that arrive from now on are delivered over this connection.",
-            lambda request, rows, reason: _switch(request, rows, reason, True), limit=100),
-        Act("disable", "Switch off", "tenants.change_connection",
+            lambda request, rows, reason: _switch(request, rows, reason, True),
+            limit=100,
+        ),
+        Act(
+            "disable",
+            "Switch off",
+            "tenants.change_connection",
             "Later events are not delivered over this connection, and what still waits ends as filtered.",
-            lambda request, rows, reason: _switch(request, rows, reason, False), limit=100),
+            lambda request, rows, reason: _switch(request, rows, reason, False),
+            limit=100,
+        ),
     )
 
     def describe(self, row: Connection) -> str:

@@ -11,7 +11,7 @@ from django.core.management import load_command_class
 from tests.architecture.tree import ROOT, module_of, own_commands, paths
 
 # They run until they are stopped and print nothing on standard output; whoever runs `up` runs them.
-STARTED_BY_UP = {"web", "worker", "scheduler", "demo_shop"}
+STARTED_BY_UP = {"web", "worker", "scheduler"}
 PACKAGE_OF = {
     path.stem: ".".join(path.relative_to(ROOT).parts[:-3])
     for folder in ("hub", "tenants")

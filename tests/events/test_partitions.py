@@ -82,15 +82,27 @@ def old_partition(connection: Connection[Row], source: Source) -> int:
     return number
 
 
-def test_a_partition_that_a_cursor_needs_is_not_dropped(connection: Connection[Row]) -> None:
+def test_a_partition_that_a_running_pipeline_needs_is_not_dropped(connection: Connection[Row]) -> None:
+    connection.execute("DELETE FROM delivery_pipeline")
     source = factories.make_source(factories.make_workspace())
     factories.make_destination(source.workspace, sources=[source])
-    with postgres.connect() as other:
-        other.execute("DELETE FROM delivery_pipeline")
-        services.ensure_pipelines(other)
+    services.ensure_pipelines(connection)
     number = old_partition(connection, source)
+    connection.execute("UPDATE delivery_pipeline SET lease_until = now() + interval '45 s'")
     upkeep.retire_partitions(connection)
     assert number not in numbers(connection, "dropped_at IS NOT NULL")
+
+
+def test_a_backlog_past_retention_is_counted_as_expired_before_its_partition_goes(connection: Connection[Row]) -> None:
+    connection.execute("DELETE FROM delivery_pipeline")
+    source = factories.make_source(factories.make_workspace())
+    factories.make_destination(source.workspace, sources=[source])
+    services.ensure_pipelines(connection)
+    number = old_partition(connection, source)
+    upkeep.retire_partitions(connection)
+    assert number in numbers(connection, "dropped_at IS NOT NULL")
+    books = ledger.balance(ledger.Scope(workspace=source.workspace.slug))
+    assert (books["difference"], books["destinations"][0]["expired"]) == (0, 3)
 
 
 def test_a_partition_that_nobody_needs_is_dropped_and_the_books_still_balance(connection: Connection[Row]) -> None:

@@ -1,6 +1,6 @@
 """A receiver that can be switched at run time and counts what it has taken, by message id and by delivery id.
 
-One thread, a raw protocol on uvloop, so that the receiver is never what a test waits for. Each channel is a path with
+One thread and a raw protocol, so that the receiver is never what a test waits for. Each channel is a path with
 a mode of its own: a status to answer with, HANG or CLOSE. Only what was answered with 2xx counts as taken.
 """
 
@@ -14,8 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
-
-import uvloop
 
 from tests.faults.product import wait_until
 
@@ -82,7 +80,7 @@ class SwitchReceiver:
         self._channels: dict[str, Channel] = {}
         self._protocols: set[_Protocol] = set()
         self._server: asyncio.Server | None = None
-        self._loop = uvloop.new_event_loop()
+        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="switch-receiver", daemon=True)
 
     def __enter__(self) -> Self:

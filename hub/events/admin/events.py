@@ -45,8 +45,17 @@ class EventNameFilter(TextFilter):
 
 @admin.register(Event, site=site)
 class EventAdmin(NamedLogAdmin, PayloadAdmin):
-    list_display = ("seq", "received_at", "workspace_name", "source_name", "type", "event_shown", "person",
-                    "message_shown", "trace_link")
+    list_display = (
+        "seq",
+        "received_at",
+        "workspace_name",
+        "source_name",
+        "type",
+        "event_shown",
+        "person",
+        "message_shown",
+        "trace_link",
+    )
     list_filter = (ReceivedRange, WorkspaceFilter, SourceFilter, TypeFilter, EventNameFilter)
     search_fields = ("seq",)
     search_help_text = HELP

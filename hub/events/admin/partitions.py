@@ -23,8 +23,18 @@ FROM pg_class c WHERE c.relname = ANY(%s) AND c.relkind = 'r'
 
 @admin.register(Partition, site=site)
 class PartitionAdmin(LogAdmin):
-    list_display = ("number", "state", "seq_from", "seq_until", "rows", "size", "first_received_at",
-                    "last_received_at", "sealed_at", "dropped_at")
+    list_display = (
+        "number",
+        "state",
+        "seq_from",
+        "seq_until",
+        "rows",
+        "size",
+        "first_received_at",
+        "last_received_at",
+        "sealed_at",
+        "dropped_at",
+    )
     list_filter = (("sealed_at", admin.EmptyFieldListFilter), ("dropped_at", admin.EmptyFieldListFilter))
     fields = list_display
 

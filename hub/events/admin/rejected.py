@@ -22,15 +22,15 @@ class CodeFilter(TextFilter):
 
 @admin.register(Rejected, site=site)
 class RejectedAdmin(NamedLogAdmin, PayloadAdmin):
-    list_display = ("id", "at", "workspace_name", "source_name", "code", "message_type", "event_shown", "message_shown")
+    list_display = ("id", "at", "workspace_name", "source_name", "code", "type_shown", "event_shown", "message_shown")
     list_filter = (TimeRange, WorkspaceFilter, SourceFilter, CodeFilter)
     fields = (
-        *("id", "at", "workspace_name", "source_name", "code", "message_type", "event_shown", "message_shown"),
+        *("id", "at", "workspace_name", "source_name", "code", "type_shown", "event_shown", "message_shown"),
         "sample_shown",
     )
 
     @admin.display(description="type")
-    def message_type(self, row: Rejected) -> str:
+    def type_shown(self, row: Rejected) -> str:
         return cell(row.message_type)
 
     @admin.display(description="event")

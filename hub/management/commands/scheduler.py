@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 
 from hub.delivery import scheduler
 from hub.launcher.ready import mark_ready
+from hub.management.starting import require_fitting_database
 from hub.schedule import CHORES
 
 
@@ -19,6 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, **_options: Any) -> None:
         """Run until SIGTERM or Ctrl-C."""
+        require_fitting_database(self)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: stop.set())

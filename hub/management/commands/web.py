@@ -16,6 +16,7 @@ from granian.http import HTTP1Settings
 from granian.server import Server
 
 from hub.launcher.parenthood import follow_parent
+from hub.management.starting import require_fitting_database
 
 _TARGET = "hub.asgi:application"
 _HEADER_TIMEOUT_MILLISECONDS = 8000
@@ -38,6 +39,7 @@ class Command(BaseCommand):
 
         Django is loaded here, before the processes are forked, and frozen, so that they share its memory.
         """
+        require_fitting_database(self)
         gc.collect()
         gc.freeze()
         server = Server(

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from hub.celery import app
 from hub.launcher.errors import EXIT_CODE, LaunchError
 from hub.launcher.limits import require_open_files
+from hub.management.starting import require_fitting_database
 
 _QUEUES = "deliver_fast,deliver_slow,background"
 
@@ -23,6 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *, concurrency: int, **_options: Any) -> None:
         """Work until told to stop. Workers need not know each other, so they do not talk to each other."""
+        require_fitting_database(self)
         try:
             require_open_files()
         except LaunchError as error:

@@ -1,0 +1,23 @@
+"""Delivery in the admin: how pipelines stand, what failed, every attempt, the trace of one event; and what one can do.
+
+The pages of this room that belong to no model are added to the site here.
+"""
+
+from hub.adminsite.site import ExtraPage, site
+from hub.delivery.admin import attempts, books, deliveries, destinations, failures, figures, pipelines, tracing
+
+__all__ = ["attempts", "books", "destinations", "failures", "pipelines"]
+
+site.extra_pages += [
+    ExtraPage("deliveries/", deliveries.deliveries, "deliveries"),
+    ExtraPage("events/event/<int:seq>/trace/", tracing.trace_page, "events_event_trace"),
+    ExtraPage("events/event/<int:seq>/trace/reveal/", tracing.reveal_trace, "events_event_trace_reveal"),
+]
+site.figures.append(figures.figures)
+site.menu += [
+    ("Deliveries", "deliveries", deliveries.PERMISSION),
+    ("Events", "events_event_changelist", "events.view_event"),
+    ("Pipelines", "delivery_pipeline_changelist", "delivery.view_pipeline"),
+    ("Dead letters", "delivery_deadletter_changelist", "delivery.view_deadletter"),
+    ("Audit trail", "tenants_auditentry_changelist", "tenants.view_auditentry"),
+]

@@ -1,0 +1,135 @@
+"""The first page's figures: what an operator looks at before anything else."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest
+from django.urls import reverse
+from psycopg import Error as PostgresError
+
+from hub.adminsite.counting import count_or_estimate
+from hub.adminsite.site import Figure
+from hub.delivery import ledger
+from hub.delivery.models import DeadLetter, Pipeline, RetryRow, WorkerBeat
+from hub.events.models import Event, Partition
+from hub.lib import clock
+from hub.observability import log
+
+ALIVE = timedelta(seconds=30)
+LAGGING = timedelta(minutes=1)
+LEDGER_UP_TO = 100_000
+FEW_PARTITIONS = 3
+BEHIND = """
+SELECT count(*) FROM delivery_pipeline p
+JOIN tenants_destination d ON d.id = p.destination_id AND d.is_enabled AND d.deleted_at IS NULL
+WHERE EXISTS (SELECT FROM event_count c JOIN tenants_connection k ON k.source_id = c.source_id
+              WHERE k.workspace_id = p.workspace_id AND k.destination_id = p.destination_id AND k.is_enabled
+                AND c.workspace_id = p.workspace_id AND c.epoch = p.cursor_epoch
+                AND c.xid_to > p.cursor_xid::text::xid8 AND c.accepted > 0 AND c.at < %s)
+"""
+PARTITIONS = """
+SELECT (SELECT count(*) FROM event_partition p, event_log_seq s WHERE p.seq_from > s.last_value),
+       (SELECT count(*) FROM (SELECT FROM event_log_default LIMIT 1000) d)
+"""
+logger = log.get(__name__)
+
+
+def figures(request: HttpRequest) -> list[Figure]:
+    """Everything for those who may see delivery; for others nothing."""
+    if not request.user.has_perm("delivery.view_pipeline"):
+        return []
+    return [_lagging(), _circuits(), _retries(), _dead(), _workers(), _partitions(), _ledger(), _version()]
+
+
+def _lagging() -> Figure:
+    with connection.cursor() as cursor:
+        cursor.execute(BEHIND, [clock.now() - LAGGING])
+        behind: int = cursor.fetchone()[0]
+    total = Pipeline.objects.count()
+    note = f"of {total:,} have events waiting for over a minute"
+    return Figure("Pipelines behind", f"{behind:,}", note, "warn" if behind else "ok", _list("pipeline"))
+
+
+def _circuits() -> Figure:
+    count = Pipeline.objects.filter(circuit=Pipeline.Circuit.OPEN).count()
+    note = "destinations are not called until their next probe" if count else "every destination is called"
+    return Figure("Circuits open", f"{count:,}", note, "warn" if count else "ok", f"{_list('pipeline')}?circuit=open")
+
+
+def _retries() -> Figure:
+    return Figure("Retry rows", _about(RetryRow.objects.all()), "will be tried again", "ok", _list("retryrow"))
+
+
+def _dead() -> Figure:
+    waiting = DeadLetter.objects.filter(discarded_at=None)
+    text = _about(waiting)
+    note = "ended badly and nobody has seen to them" if text != "0" else "nothing ended badly"
+    return Figure("Dead letters", text, note, "warn" if text != "0" else "ok", f"{_list('deadletter')}?seen_to=no")
+
+
+def _workers() -> Figure:
+    alive = WorkerBeat.objects.filter(beat_at__gte=clock.now() - ALIVE)
+    slots = sum(alive.values_list("slots", flat=True))
+    count = len(alive)
+    note = f"with {slots} slots" if count else "no worker is running: start one with `manage.py worker`"
+    return Figure("Workers alive", f"{count:,}", note, "ok" if count else "bad", _list("workerbeat"))
+
+
+def _partitions() -> Figure:
+    with connection.cursor() as cursor:
+        cursor.execute(PARTITIONS)
+        ahead, stray = cursor.fetchone()
+    latest = Partition.objects.filter(dropped_at=None).count()
+    if stray:
+        note, state = f"{stray:,} rows found no partition of their own", "bad"
+    else:
+        note, state = f"ready ahead, {latest:,} in all, none astray", "ok" if ahead >= FEW_PARTITIONS else "warn"
+    return Figure("Partitions", f"{ahead:,}", note, state, reverse("admin:events_partition_changelist"))
+
+
+def _ledger() -> Figure:
+    """The balance, worked out here while the log is small; else it is the hourly check's to tell."""
+    events, _ = count_or_estimate(Event.objects.all())
+    if events > LEDGER_UP_TO:
+        return Figure("Books", "hourly", "checked every hour; see the metric ledger_difference")
+    try:
+        difference: int = ledger.balance()["difference"]
+    except PostgresError:
+        logger.exception("overview_ledger_failed")
+        return Figure("Books", "–", "could not be balanced just now", "warn")
+    note = "every event is accounted for" if not difference else "events that the books cannot explain"
+    return Figure("Books", f"{difference:,}", note, "bad" if difference else "ok", _list("outcomecount"))
+
+
+def _version() -> Figure:
+    waiting = len(_unapplied())
+    note = f"{waiting} migrations are waiting" if waiting else "all migrations applied"
+    return Figure("Version", _own_version(), note, "bad" if waiting else "ok")
+
+
+def _unapplied() -> list[Any]:
+    executor = MigrationExecutor(connection)
+    return executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+@functools.cache
+def _own_version() -> str:
+    """The version that the project file names; the product is run from its checkout, not installed."""
+    project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(project["project"]["version"])
+
+
+def _about(queryset: Any) -> str:
+    count, is_exact = count_or_estimate(queryset)
+    return f"{'' if is_exact else 'about '}{count:,}"
+
+
+def _list(model: str) -> str:
+    return reverse(f"admin:delivery_{model}_changelist")

@@ -1,0 +1,106 @@
+"""Retention reaches a backlog: what nobody could deliver in time ends as expired, with counts, never silently.
+
+A paused or stopped destination keeps its backlog for as long as the log keeps its events. When a partition is past the
+longest retention in force, pipelines that still need it are moved behind it and the books say how many events expired.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import Connection
+
+from hub.delivery import backlog, leases
+from hub.delivery.leases import Lease
+from hub.events.cursors import Position
+from hub.lib.postgres import Row
+from hub.observability import log, metrics
+
+OWNER = "retention"
+NEEDY = "SELECT id FROM delivery_pipeline WHERE floor_seq < %s AND (lease_until IS NULL OR lease_until < now())"
+# The last event of the workspace in the old partitions that the cursor has not passed. Only below the horizon: what is
+# still being written is not old.
+LAST_OLD = """
+SELECT e.xid::text::bigint, e.seq FROM event_log e
+WHERE e.workspace_id = %(workspace)s AND e.epoch = %(epoch)s AND e.seq < %(until)s
+  AND (e.xid, e.seq) > (%(xid)s::text::xid8, %(seq)s) AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY e.xid DESC, e.seq DESC LIMIT 1
+"""
+EXPIRE = """
+WITH old AS (
+    SELECT e.source_id, (e.received_at AT TIME ZONE 'UTC')::date AS day, count(*) AS n
+    FROM event_log e
+    JOIN tenants_connection k ON k.workspace_id = e.workspace_id AND k.destination_id = %(destination)s
+        AND k.source_id = e.source_id
+    WHERE e.workspace_id = %(workspace)s AND e.epoch = %(epoch)s
+      AND (e.xid, e.seq) > (%(xid)s::text::xid8, %(seq)s) AND (e.xid, e.seq) <= (%(to_xid)s::text::xid8, %(to_seq)s)
+      AND EXISTS (SELECT FROM tenants_subscriptioninterval i WHERE i.workspace_id = e.workspace_id AND i.object_id = k.id
+          AND (i.from_epoch, i.from_xid) <= (e.epoch, e.xid::text::bigint)
+          AND (i.until_epoch IS NULL OR (e.epoch, e.xid::text::bigint) < (i.until_epoch, i.until_xid)))
+      AND EXISTS (SELECT FROM tenants_subscriptioninterval i WHERE i.workspace_id = e.workspace_id
+          AND i.object_id = %(destination)s AND (i.from_epoch, i.from_xid) <= (e.epoch, e.xid::text::bigint)
+          AND (i.until_epoch IS NULL OR (e.epoch, e.xid::text::bigint) < (i.until_epoch, i.until_xid)))
+    GROUP BY 1, 2
+), mine AS (
+    UPDATE delivery_pipeline SET cursor_xid = %(to_xid)s, cursor_seq = %(to_seq)s, floor_seq = greatest(floor_seq, %(until)s)
+    WHERE id = %(pipeline)s AND fence = %(fence)s RETURNING workspace_id, destination_id
+), counted AS (
+    INSERT INTO delivery_count AS c (workspace_id, destination_id, source_id, day, delivered, filtered, dead, expired)
+    SELECT m.workspace_id, m.destination_id, o.source_id, o.day, 0, 0, 0, o.n FROM mine m, old o
+    ON CONFLICT (destination_id, source_id, day) DO UPDATE SET expired = c.expired + excluded.expired
+    RETURNING 1
+)
+SELECT coalesce(sum(n), 0)::bigint FROM old
+"""
+RAISE_FLOOR = "UPDATE delivery_pipeline SET floor_seq = greatest(floor_seq, %s) WHERE id = %s AND fence = %s"
+OLD_RETRIES = """
+SELECT r.id, r.source_id, r.seq FROM delivery_retry r JOIN delivery_pipeline p ON p.id = r.pipeline_id
+WHERE r.seq < %s AND (p.lease_until IS NULL OR p.lease_until < now()) LIMIT 5000
+"""
+DEAD_LETTERS = "DELETE FROM delivery_dead WHERE seq < %s"
+logger = log.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What retention ended: events that waited at cursors, and events in retry rows."""
+
+    waiting: int
+    retrying: int
+
+
+def expire_before(connection: Connection[Row], until: int) -> Expired:
+    """End everything about events below this sequence number that is still open, pipeline by pipeline under its lease."""
+    waiting = 0
+    for row in connection.execute(NEEDY, [until]).fetchall():
+        lease = leases.claim(connection, int(str(row[0])), OWNER)
+        if lease is None:
+            continue
+        try:
+            waiting += _expire_backlog(connection, lease, until)
+        finally:
+            leases.release(connection, lease, has_more=True, is_slow=False)
+    lost = [backlog.Lost(*row) for row in connection.execute(OLD_RETRIES, [until]).fetchall()]  # type: ignore[arg-type]
+    backlog.expire(connection, lost)
+    connection.execute(DEAD_LETTERS, [until])
+    if waiting or lost:
+        metrics.expired.inc(waiting + len(lost))
+        logger.warning("events_expired", waiting=waiting, retrying=len(lost), before_seq=until)
+    return Expired(waiting, len(lost))
+
+
+def _expire_backlog(connection: Connection[Row], lease: Lease, until: int) -> int:
+    """Move one pipeline behind the old partitions; how many of its events expired."""
+    epoch, xid, seq = lease.position
+    values: dict[str, object] = {
+        "workspace": lease.workspace_id, "destination": lease.destination_id, "pipeline": lease.pipeline_id,
+        "fence": lease.fence, "epoch": epoch, "xid": xid, "seq": seq, "until": until,
+    }
+    last = connection.execute(LAST_OLD, values).fetchone()
+    if last is None:
+        connection.execute(RAISE_FLOOR, [until, lease.pipeline_id, lease.fence])
+        return 0
+    values |= {"to_xid": last[0], "to_seq": last[1]}
+    row = connection.execute(EXPIRE, values).fetchone()
+    lease.position = Position(epoch, int(str(last[0])), int(str(last[1])))
+    return int(str(row[0])) if row else 0
