@@ -15,11 +15,11 @@ from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 
-from django.conf import settings  # noqa: E402
+from django.conf import settings
 
-from hub.delivery import worker  # noqa: E402
-from hub.launcher.ready import mark_ready  # noqa: E402
-from hub.observability import log  # noqa: E402
+from hub.delivery import worker
+from hub.launcher.ready import mark_ready
+from hub.observability import log
 
 QUEUES = ("deliver_fast", "deliver_slow", "background")
 app = Celery("headwater")

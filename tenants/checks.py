@@ -52,6 +52,9 @@ def check_stored_key_ids(databases: Sequence[str] | None = None, **_: Any) -> li
 def key_ids_in_use(alias: str = "default") -> dict[str, int]:
     """How many stored credentials need which key."""
     with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT to_regclass('tenants_destination') IS NULL")
+        if cursor.fetchone()[0]:
+            return {}
         cursor.execute(KEY_IDS_IN_USE)
         return {str(key_id): int(count) for key_id, count in cursor.fetchall()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -31,7 +31,7 @@ class ReadOnlyAdmin(Base):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = EstimatingPaginator
-    change_form_template: str | None = "admin/readonly_detail.html"
+    change_form_template: ClassVar[str | None] = "admin/readonly_detail.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

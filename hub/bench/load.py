@@ -115,6 +115,7 @@ class Load:
         self._late: deque[float] = deque()
         self._sent = self._good = self._bad = 0
         self._counted = 0
+        self._is_all_offered = False
         self._latencies: list[float] = []
         self._done = asyncio.Event()
         self._began_at = self._ends_at = 0.0
@@ -152,6 +153,7 @@ class Load:
             else:
                 self._late.append(due)
             due += random.expovariate(self.job.rate)
+        self._is_all_offered = True
         self._finish_if_over()
 
     def answered(self, line: Line, status: bytes) -> None:
@@ -181,6 +183,8 @@ class Load:
         self._sent += 1
 
     def _is_over(self, now: float) -> bool:
+        if self.job.rate:
+            return self._is_all_offered
         return self._sent >= self.job.requests if self.job.requests else now >= self._ends_at
 
     def _finish_if_over(self) -> None:

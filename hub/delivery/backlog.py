@@ -72,8 +72,9 @@ def load_due(connection: Connection[Row], pipeline_id: int, workspace_id: UUID, 
     events = cursors.read_rows(connection, workspace_id, [row["seq"] for row in rows])
     refs: dict[int, list[RetryRef]] = {}
     for row in rows:
-        ref = RetryRef(row["id"], row["mapping_id"], row["attempts"], row["first_at"], row["rows_of_event"],
-                       row["has_dead"])
+        ref = RetryRef(
+            row["id"], row["mapping_id"], row["attempts"], row["first_at"], row["rows_of_event"], row["has_dead"]
+        )
         refs.setdefault(row["seq"], []).append(ref)
     for group in refs.values():
         for ref in group:

@@ -61,4 +61,4 @@ class Window:
 
 def probe_delay(reopened: int, jitter: float) -> float:
     """Seconds until the next probe after the circuit opened for the `reopened`-th time; jitter from 0.8 to 1.2."""
-    return min(FIRST_PROBE_SECONDS * 2 ** min(reopened, 10), LONGEST_PROBE_SECONDS) * jitter
+    return min(FIRST_PROBE_SECONDS * float(2 ** min(reopened, 10)), LONGEST_PROBE_SECONDS) * jitter

@@ -17,9 +17,10 @@ from uuid import UUID
 
 import orjson
 
-from connectors.http import ItemOutcome, Outcome, RequestSpec, Response
+from connectors.http import ItemOutcome, Outcome, RequestSpec
 from hub.delivery import prepare, record, retry
 from hub.delivery.calls import Call
+from hub.delivery.config import Rule
 from hub.delivery.lanes import Lane
 from hub.delivery.outcomes import AttemptDraft, ChunkOutcome, DeadDraft, Decided, RetryDraft, Status
 from hub.delivery.run import Run
@@ -60,8 +61,20 @@ class RetryRef:
 class Delivery:
     """One event of the chunk and how it stands."""
 
-    __slots__ = ("code", "duration", "has_dead", "has_delivered", "has_retry", "is_settled", "is_started", "open_parts",
-                 "reason", "refs", "row", "undecided")
+    __slots__ = (
+        "code",
+        "duration",
+        "has_dead",
+        "has_delivered",
+        "has_retry",
+        "is_settled",
+        "is_started",
+        "open_parts",
+        "reason",
+        "refs",
+        "row",
+        "undecided",
+    )
 
     def __init__(self, row: LogRow, refs: Sequence[RetryRef] = ()) -> None:
         self.row = row
@@ -81,8 +94,9 @@ class Part:
 
     __slots__ = ("delivery", "delivery_id", "payload", "ref", "rule")
 
-    def __init__(self, delivery: Delivery, rule: prepare.Rule, delivery_id: str, payload: object,
-                 ref: RetryRef | None) -> None:
+    def __init__(
+        self, delivery: Delivery, rule: Rule, delivery_id: str, payload: object, ref: RetryRef | None
+    ) -> None:
         self.delivery = delivery
         self.rule = rule
         self.delivery_id = delivery_id
@@ -230,7 +244,7 @@ class Chunk:
             self._add_part(delivery, message, mapping_id, ref)
         return ""
 
-    def _retry_parts(self, delivery: Delivery, message: object, matching: set[UUID]) -> str:
+    def _retry_parts(self, delivery: Delivery, message: dict[str, object], matching: set[UUID]) -> str:
         """Only the parts that failed are sent again; a mapping that no longer applies has nothing to send."""
         refs = [ref for ref in delivery.refs if ref.mapping_id in matching]
         self.outcome.gone += [ref.retry_id for ref in delivery.refs if ref.mapping_id not in matching]
@@ -245,7 +259,7 @@ class Chunk:
         self.outcome.gone += [ref.retry_id for ref in delivery.refs]
         return reason
 
-    def _add_part(self, delivery: Delivery, message: object, mapping_id: UUID, ref: RetryRef | None) -> None:
+    def _add_part(self, delivery: Delivery, message: dict[str, object], mapping_id: UUID, ref: RetryRef | None) -> None:
         config, row = self.run.config, delivery.row
         rule = config.rules[mapping_id]
         part = Part(delivery, rule, prepare.delivery_id(config, rule, row), None, ref)
@@ -268,7 +282,7 @@ class Chunk:
             mapping_id, parts = self._pending.popitem()
             self._build(self.run.config.rules[mapping_id], parts)
 
-    def _build(self, rule: prepare.Rule, parts: list[Part]) -> None:
+    def _build(self, rule: Rule, parts: list[Part]) -> None:
         """Make the calls for these parts of one mapping; a connector that fails is our bug, the event is kept."""
         now = clock.now()
         try:
@@ -296,8 +310,10 @@ class Chunk:
             items = self.run.config.interpret(tag.spec, response)
         except Exception as error:
             logger.exception("connector_interpret_failed", connector=self.run.config.connector.slug)
-            items = [ItemOutcome(index, Outcome.RETRY, answer.status, CONNECTOR_BUG, type(error).__name__)
-                     for index in tag.spec.covers]
+            items = [
+                ItemOutcome(index, Outcome.RETRY, answer.status, CONNECTOR_BUG, type(error).__name__)
+                for index in tag.spec.covers
+            ]
         if items[0].outcome is Outcome.TOO_LARGE and len(tag.parts) > 1:
             self._split(tag.parts)
             return
@@ -359,8 +375,13 @@ class Chunk:
         attempts = (ref.attempts if ref else 0) + 1
         first_at = ref.first_at if ref and ref.attempts else now
         decision = retry.decide(
-            failed_count=attempts, first_tried_at=first_at, now=now, retry_hours=config.retry_hours,
-            chance=self.run.chance, retry_after_s=item.retry_after_s, heads_ordered_key=config.is_ordered,
+            failed_count=attempts,
+            first_tried_at=first_at,
+            now=now,
+            retry_hours=config.retry_hours,
+            chance=self.run.chance,
+            retry_after_s=item.retry_after_s,
+            heads_ordered_key=config.is_ordered,
         )
         if decision is None or (item.reason == CONNECTOR_BUG and attempts >= BUG_ATTEMPTS):
             self._bury(part, item.reason, item.status, item.message)
@@ -369,8 +390,16 @@ class Chunk:
         if ref is not None and not is_same_row:
             self._end_part(part, keep_open=True)
         self.outcome.retries.append(
-            RetryDraft(part.delivery.row, part.rule.mapping_id, "retry", attempts, decision.delay_s, item.reason,
-                       item.status, ref.retry_id if ref is not None and is_same_row else None)
+            RetryDraft(
+                part.delivery.row,
+                part.rule.mapping_id,
+                "retry",
+                attempts,
+                decision.delay_s,
+                item.reason,
+                item.status,
+                ref.retry_id if ref is not None and is_same_row else None,
+            )
         )
         part.delivery.open_parts -= 1
         part.delivery.has_retry = True
@@ -382,8 +411,15 @@ class Chunk:
         now = clock.now()
         ref = part.ref
         self.outcome.dead.append(
-            DeadDraft(part.delivery.row, part.rule.mapping_id, reason, status, message,
-                      (ref.attempts if ref else 0) + 1, ref.first_at if ref else now)
+            DeadDraft(
+                part.delivery.row,
+                part.rule.mapping_id,
+                reason,
+                status,
+                message,
+                (ref.attempts if ref else 0) + 1,
+                ref.first_at if ref else now,
+            )
         )
         self._end_part(part)
         part.delivery.has_dead = True
@@ -449,10 +485,16 @@ class Chunk:
         secrets = self.run.config.secrets
         self.outcome.attempts.append(
             AttemptDraft(
-                row=part.delivery.row, mapping_id=part.rule.mapping_id, delivery_id=part.delivery_id,
+                row=part.delivery.row,
+                mapping_id=part.rule.mapping_id,
+                delivery_id=part.delivery_id,
                 at=clock.now() - timedelta(milliseconds=answer.duration_ms),
-                attempt=(part.ref.attempts if part.ref else 0) + 1, outcome=item.outcome.value, reason=item.reason,
-                status_code=item.status, duration_ms=answer.duration_ms, request=record.request_text(call, secrets),
+                attempt=(part.ref.attempts if part.ref else 0) + 1,
+                outcome=item.outcome.value,
+                reason=item.reason,
+                status_code=item.status,
+                duration_ms=answer.duration_ms,
+                request=record.request_text(call, secrets),
                 response=record.response_text(answer, secrets),
             )
         )

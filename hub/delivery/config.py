@@ -26,7 +26,7 @@ from hub.routing.decide import Interval, Link, Plan, Route
 from tenants.models import Destination, Mapping
 
 WHOLE_EVENT = {"@path": "$."}
-Transform = Callable[[object], object]
+Transform = Callable[[dict[str, object]], object]
 
 SUBSCRIPTION = """
 SELECT k.id, k.source_id, k.is_enabled AND s.deleted_at IS NULL, i.from_epoch, i.from_xid, i.until_epoch, i.until_xid
@@ -154,9 +154,12 @@ def _usable(
     except (ConnectorError, CryptoError, KeyError, ValueError) as error:
         raise UnusableDestination(f"The settings cannot be used: {type(error).__name__}.") from error
     mappings = Mapping.objects.for_workspace(destination.workspace_id).filter(destination=destination, is_enabled=True)
-    return connector, opened, prepared, [
-        _compile(mapping, connector, opened) for mapping in mappings.order_by("position", "id")
-    ]
+    return (
+        connector,
+        opened,
+        prepared,
+        [_compile(mapping, connector, opened) for mapping in mappings.order_by("position", "id")],
+    )
 
 
 def read_subscription(connection: PgConnection[Row], workspace_id: UUID, destination_id: UUID) -> list[Row]:
@@ -236,5 +239,3 @@ def _texts(values: list[object]) -> tuple[str, ...]:
         elif isinstance(value, list):
             values.extend(value)
     return tuple(sorted(found, key=len, reverse=True))
-
-

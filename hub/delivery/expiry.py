@@ -34,15 +34,16 @@ WITH old AS (
         AND k.source_id = e.source_id
     WHERE e.workspace_id = %(workspace)s AND e.epoch = %(epoch)s
       AND (e.xid, e.seq) > (%(xid)s::text::xid8, %(seq)s) AND (e.xid, e.seq) <= (%(to_xid)s::text::xid8, %(to_seq)s)
-      AND EXISTS (SELECT FROM tenants_subscriptioninterval i WHERE i.workspace_id = e.workspace_id AND i.object_id = k.id
-          AND (i.from_epoch, i.from_xid) <= (e.epoch, e.xid::text::bigint)
+      AND EXISTS (SELECT FROM tenants_subscriptioninterval i WHERE i.workspace_id = e.workspace_id
+          AND i.object_id = k.id AND (i.from_epoch, i.from_xid) <= (e.epoch, e.xid::text::bigint)
           AND (i.until_epoch IS NULL OR (e.epoch, e.xid::text::bigint) < (i.until_epoch, i.until_xid)))
       AND EXISTS (SELECT FROM tenants_subscriptioninterval i WHERE i.workspace_id = e.workspace_id
           AND i.object_id = %(destination)s AND (i.from_epoch, i.from_xid) <= (e.epoch, e.xid::text::bigint)
           AND (i.until_epoch IS NULL OR (e.epoch, e.xid::text::bigint) < (i.until_epoch, i.until_xid)))
     GROUP BY 1, 2
 ), mine AS (
-    UPDATE delivery_pipeline SET cursor_xid = %(to_xid)s, cursor_seq = %(to_seq)s, floor_seq = greatest(floor_seq, %(until)s)
+    UPDATE delivery_pipeline SET cursor_xid = %(to_xid)s, cursor_seq = %(to_seq)s,
+        floor_seq = greatest(floor_seq, %(until)s)
     WHERE id = %(pipeline)s AND fence = %(fence)s RETURNING workspace_id, destination_id
 ), counted AS (
     INSERT INTO delivery_count AS c (workspace_id, destination_id, source_id, day, delivered, filtered, dead, expired)
@@ -70,7 +71,7 @@ class Expired:
 
 
 def expire_before(connection: Connection[Row], until: int) -> Expired:
-    """End everything about events below this sequence number that is still open, pipeline by pipeline under its lease."""
+    """End what is still open about events below this sequence number, pipeline by pipeline under its lease."""
     waiting = 0
     for row in connection.execute(NEEDY, [until]).fetchall():
         lease = leases.claim(connection, int(str(row[0])), OWNER)
@@ -93,8 +94,14 @@ def _expire_backlog(connection: Connection[Row], lease: Lease, until: int) -> in
     """Move one pipeline behind the old partitions; how many of its events expired."""
     epoch, xid, seq = lease.position
     values: dict[str, object] = {
-        "workspace": lease.workspace_id, "destination": lease.destination_id, "pipeline": lease.pipeline_id,
-        "fence": lease.fence, "epoch": epoch, "xid": xid, "seq": seq, "until": until,
+        "workspace": lease.workspace_id,
+        "destination": lease.destination_id,
+        "pipeline": lease.pipeline_id,
+        "fence": lease.fence,
+        "epoch": epoch,
+        "xid": xid,
+        "seq": seq,
+        "until": until,
     }
     last = connection.execute(LAST_OLD, values).fetchone()
     if last is None:

@@ -23,7 +23,8 @@ DELIVERY = Actor(label="delivery")
 
 HOLD = """
 UPDATE delivery_pipeline SET held_until = now() + make_interval(secs => %(seconds)s), held_reason = %(reason)s,
-    circuit = %(circuit)s::text, circuit_probes = 0, circuit_reopened = %(reopened)s, unauthorized_count = %(unauthorized)s,
+    circuit = %(circuit)s::text, circuit_probes = 0, circuit_reopened = %(reopened)s,
+    unauthorized_count = %(unauthorized)s,
     circuit_opened_at = CASE WHEN %(circuit)s::text = 'open' THEN coalesce(circuit_opened_at, now()) END,
     last_failure_at = now(), last_failure = %(message)s
 WHERE id = %(id)s AND fence = %(fence)s
@@ -51,9 +52,14 @@ def apply(connection: Connection[Row], lease: Lease, fault: Fault, memory: Memor
     """Hold the pipeline; pause or stop the destination when waiting alone cannot mend it."""
     hold = _hold(lease, fault, memory)
     values = {
-        "id": lease.pipeline_id, "fence": lease.fence, "seconds": hold.seconds, "circuit": hold.circuit,
-        "reopened": hold.reopened, "unauthorized": hold.unauthorized,
-        "reason": f"{fault.kind}: {fault.reason}"[:100], "message": (fault.message or fault.reason)[:300],
+        "id": lease.pipeline_id,
+        "fence": lease.fence,
+        "seconds": hold.seconds,
+        "circuit": hold.circuit,
+        "reopened": hold.reopened,
+        "unauthorized": hold.unauthorized,
+        "reason": f"{fault.kind}: {fault.reason}"[:100],
+        "message": (fault.message or fault.reason)[:300],
     }
     connection.execute(HOLD, values)
     logger.warning(
@@ -69,8 +75,12 @@ def _hold(lease: Lease, fault: Fault, memory: Memory) -> Hold:
         wait = retry.pause(pause_count=memory.pauses, chance=random.random, retry_after_s=fault.retry_after_s)
         return Hold(wait, lease.circuit, lease.circuit_reopened)
     if fault.kind == Outcome.UNAUTHORIZED:
-        return Hold(breaker.probe_delay(lease.unauthorized_count, _jitter()), "open", lease.circuit_reopened,
-                    lease.unauthorized_count + 1)
+        return Hold(
+            breaker.probe_delay(lease.unauthorized_count, _jitter()),
+            "open",
+            lease.circuit_reopened,
+            lease.unauthorized_count + 1,
+        )
     reopened = lease.circuit_reopened + 1 if lease.circuit == "open" else 0
     delay = max(breaker.probe_delay(reopened, _jitter()), fault.retry_after_s or 0.0)
     return Hold(min(delay, retry.LONGEST_DESTINATION_WAIT_SECONDS), "open", reopened)
@@ -91,9 +101,7 @@ def note_good_probe(connection: Connection[Row], lease: Lease) -> None:
     lease.circuit_probes += 1
     if lease.circuit_probes >= breaker.PROBES_TO_CLOSE:
         lease.circuit = "closed"
-    values = {
-        "id": lease.pipeline_id, "fence": lease.fence, "probes": lease.circuit_probes, "circuit": lease.circuit
-    }
+    values = {"id": lease.pipeline_id, "fence": lease.fence, "probes": lease.circuit_probes, "circuit": lease.circuit}
     connection.execute(PROBED, values)
 
 

@@ -31,8 +31,12 @@ def send(task: str, arguments: list[int | str | UUID], queue: str) -> bool:
     """Publish one hint by the task's name."""
     try:
         _publisher().send_task(
-            task, args=[str(each) if isinstance(each, UUID) else each for each in arguments], queue=queue,
-            expires=EXPIRES_SECONDS, retry=False, ignore_result=True,
+            task,
+            args=[str(each) if isinstance(each, UUID) else each for each in arguments],
+            queue=queue,
+            expires=EXPIRES_SECONDS,
+            retry=False,
+            ignore_result=True,
         )
     except (OperationalError, OSError) as error:
         logger.warning("hint_not_sent", task=task, error=type(error).__name__)
@@ -46,7 +50,9 @@ def _publisher() -> Celery:
     if found is None:
         found = _local.app = Celery("headwater-hints", broker=settings.REDIS_URL, set_as_current=False)
         found.conf.update(
-            task_serializer="json", task_ignore_result=True, broker_pool_limit=1,
+            task_serializer="json",
+            task_ignore_result=True,
+            broker_pool_limit=1,
             broker_transport_options={"socket_timeout": 0.2, "socket_connect_timeout": 0.2, "max_retries": 0},
             broker_connection_timeout=0.2,
         )

@@ -44,8 +44,8 @@ SET lease_until = NULL, owner = '', wanted = false, is_slow = %(is_slow)s,
     floor_seq = greatest(p.floor_seq, %(floor)s),
     next_run_at = CASE
         WHEN b.wanted OR %(has_more)s THEN greatest(now(), p.held_until)
-        ELSE greatest((SELECT min(r.next_run_at) FROM delivery_retry r WHERE r.pipeline_id = p.id AND r.state = 'retry'),
-                      p.held_until)
+        ELSE greatest(p.held_until, (SELECT min(r.next_run_at) FROM delivery_retry r
+                                     WHERE r.pipeline_id = p.id AND r.state = 'retry'))
     END
 FROM before b WHERE p.id = b.id
 RETURNING b.wanted
@@ -111,7 +111,11 @@ def renew(connection: Connection[Row], lease: Lease) -> bool:
 def release(connection: Connection[Row], lease: Lease, *, has_more: bool, is_slow: bool) -> bool:
     """Let go and note when to look again. True when someone wished for another look meanwhile."""
     values = {
-        "id": lease.pipeline_id, "fence": lease.fence, "has_more": has_more, "is_slow": is_slow, "floor": lease.floor
+        "id": lease.pipeline_id,
+        "fence": lease.fence,
+        "has_more": has_more,
+        "is_slow": is_slow,
+        "floor": lease.floor,
     }
     row = connection.execute(RELEASE, values).fetchone()
     return bool(row and row[0])

@@ -61,8 +61,11 @@ def waiting() -> int:
 
 def _values(scope: Scope) -> dict[str, object]:
     return {
-        "workspace": scope.workspace, "source": scope.source, "destination": scope.destination,
-        "since": scope.since, "until": scope.until,
+        "workspace": scope.workspace,
+        "source": scope.source,
+        "destination": scope.destination,
+        "since": scope.since,
+        "until": scope.until,
     }
 
 

@@ -130,8 +130,12 @@ class Turn:
         sender = self.worker.sender
         lane = sender.lane(f"pipeline-{self.lease.pipeline_id}", 1 if is_probe else HANDLES, probing=is_probe)
         run = Run(
-            settings, lane, self.worker.memory(self.lease.pipeline_id),
-            stop=lambda: sender.cancel(lane), kick=lambda: sender.kick(lane), is_probe=is_probe,
+            settings,
+            lane,
+            self.worker.memory(self.lease.pipeline_id),
+            stop=lambda: sender.cancel(lane),
+            kick=lambda: sender.kick(lane),
+            is_probe=is_probe,
         )
         if settings.calls_per_second is not None:
             run.limiter = Limiter(settings.calls_per_second)
@@ -166,7 +170,7 @@ class Turn:
         return bool(self.live) and bool(run.book.held) and time.monotonic() >= self.retry_at
 
     def _start_retries(self, run: Run) -> None:
-        """Begin a chunk of retry rows that are due; they are at most a fifth of what is sent while fresh events wait."""
+        """Begin a chunk of retry rows that are due: at most a fifth of what is sent while fresh events wait."""
         self.retry_at = time.monotonic() + RETRY_EVERY_SECONDS
         has_fresh = bool(self.buffer) or not self.is_at_end
         budget = max(1, int(self.sent * RETRY_SHARE) - self.retried) if has_fresh else RETRY_EVENTS
@@ -197,7 +201,9 @@ class Turn:
     def _start_live(self, run: Run) -> bool:
         """Hand the next events that are this destination's to the sender; step over the others."""
         size = 1 if run.is_probe else CHUNK_EVENTS_BATCHED if run.config.is_batched else CHUNK_EVENTS
-        plan, deliveries, position = run.config.plan, [], None
+        plan = run.config.plan
+        deliveries: list[Delivery] = []
+        position: Position | None = None
         while self.buffer and len(deliveries) < size:
             row, position = self.buffer.popleft()
             if decide.is_eligible(plan, row.source_id, (position.epoch, position.xid)):
@@ -254,9 +260,7 @@ class Turn:
         if outcome.had_success:
             run.memory.pauses = 0
         with postgres.pool().connection() as connection:
-            self.is_lost = not outcomes.commit(
-                connection, self.lease, outcome, run.config.versions(), self.worker.name
-            )
+            self.is_lost = not outcomes.commit(connection, self.lease, outcome, run.config.versions(), self.worker.name)
             if run.is_probe and outcome.had_success and not run.fault:
                 self._probe_went_well(run, connection)
 

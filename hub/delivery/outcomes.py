@@ -205,13 +205,21 @@ def _head_values(lease: Lease, outcome: ChunkOutcome, mappings: dict[str, object
     places = {reason: place for place, reason in enumerate(reasons)}
     tally = Counter(item.status for item in decided)
     return {
-        "pipeline": lease.pipeline_id, "fence": lease.fence, "lease": LEASE_SECONDS,
-        "epoch": position.epoch if position else None, "xid": position.xid if position else None,
+        "pipeline": lease.pipeline_id,
+        "fence": lease.fence,
+        "lease": LEASE_SECONDS,
+        "epoch": position.epoch if position else None,
+        "xid": position.xid if position else None,
         "seq": position.seq if position else None,
-        "had_success": outcome.had_success, "failure": outcome.last_failure[:300],
-        "seq_max": max(seqs, default=0), "seq_min": min(seqs, default=0), "event_count": len(seqs),
-        "mappings": Jsonb({**mappings, "reasons": reasons}), "is_retry": outcome.is_retry,
-        "delivered": tally[Status.DELIVERED], "filtered": tally[Status.FILTERED],
+        "had_success": outcome.had_success,
+        "failure": outcome.last_failure[:300],
+        "seq_max": max(seqs, default=0),
+        "seq_min": min(seqs, default=0),
+        "event_count": len(seqs),
+        "mappings": Jsonb({**mappings, "reasons": reasons}),
+        "is_retry": outcome.is_retry,
+        "delivered": tally[Status.DELIVERED],
+        "filtered": tally[Status.FILTERED],
         "failed": len(seqs) - tally[Status.DELIVERED] - tally[Status.FILTERED],
         "seqs": array("q", seqs).tobytes(),
         "outcomes": bytes(item.status for item in decided),
@@ -231,7 +239,8 @@ def _count_values(decided: list[Decided]) -> dict[str, object]:
             ended.setdefault(key, Counter())[item.status] += 1
     keys = sorted(ended, key=str)
     return {
-        "c_source": [source for source, _ in keys], "c_day": [day for _, day in keys],
+        "c_source": [source for source, _ in keys],
+        "c_day": [day for _, day in keys],
         "c_delivered": [ended[key][Status.DELIVERED] for key in keys],
         "c_filtered": [ended[key][Status.FILTERED] for key in keys],
         "c_dead": [ended[key][Status.DEAD] for key in keys],
@@ -240,12 +249,18 @@ def _count_values(decided: list[Decided]) -> dict[str, object]:
 
 def _attempt_values(drafts: list[AttemptDraft]) -> dict[str, object]:
     return {
-        "a_seq": [draft.row.seq for draft in drafts], "a_mapping": [draft.mapping_id for draft in drafts],
-        "a_delivery": [draft.delivery_id for draft in drafts], "a_message": [draft.row.message_id for draft in drafts],
-        "a_at": [draft.at for draft in drafts], "a_attempt": [draft.attempt for draft in drafts],
-        "a_outcome": [draft.outcome for draft in drafts], "a_reason": [draft.reason for draft in drafts],
-        "a_status": [draft.status_code for draft in drafts], "a_duration": [int(draft.duration_ms) for draft in drafts],
-        "a_request": [draft.request for draft in drafts], "a_response": [draft.response for draft in drafts],
+        "a_seq": [draft.row.seq for draft in drafts],
+        "a_mapping": [draft.mapping_id for draft in drafts],
+        "a_delivery": [draft.delivery_id for draft in drafts],
+        "a_message": [draft.row.message_id for draft in drafts],
+        "a_at": [draft.at for draft in drafts],
+        "a_attempt": [draft.attempt for draft in drafts],
+        "a_outcome": [draft.outcome for draft in drafts],
+        "a_reason": [draft.reason for draft in drafts],
+        "a_status": [draft.status_code for draft in drafts],
+        "a_duration": [int(draft.duration_ms) for draft in drafts],
+        "a_request": [draft.request for draft in drafts],
+        "a_response": [draft.response for draft in drafts],
     }
 
 
@@ -254,12 +269,17 @@ def _retry_values(drafts: list[RetryDraft]) -> dict[str, object]:
     changed = [draft for draft in drafts if draft.retry_id is not None]
     return {
         **_row_values("r", added),
-        "r_state": [draft.state for draft in added], "r_attempts": [draft.attempts for draft in added],
-        "r_delay": [draft.delay for draft in added], "r_reason": [draft.reason[:100] for draft in added],
+        "r_state": [draft.state for draft in added],
+        "r_attempts": [draft.attempts for draft in added],
+        "r_delay": [draft.delay for draft in added],
+        "r_reason": [draft.reason[:100] for draft in added],
         "r_status": [draft.status_code for draft in added],
-        "x_id": [draft.retry_id for draft in changed], "x_mapping": [draft.mapping_id for draft in changed],
-        "x_state": [draft.state for draft in changed], "x_attempts": [draft.attempts for draft in changed],
-        "x_delay": [draft.delay for draft in changed], "x_reason": [draft.reason[:100] for draft in changed],
+        "x_id": [draft.retry_id for draft in changed],
+        "x_mapping": [draft.mapping_id for draft in changed],
+        "x_state": [draft.state for draft in changed],
+        "x_attempts": [draft.attempts for draft in changed],
+        "x_delay": [draft.delay for draft in changed],
+        "x_reason": [draft.reason[:100] for draft in changed],
         "x_status": [draft.status_code for draft in changed],
     }
 
@@ -268,8 +288,10 @@ def _dead_values(drafts: list[DeadDraft]) -> dict[str, object]:
     return {
         **_row_values("d", drafts),
         "d_message_id": [draft.row.message_id for draft in drafts],
-        "d_reason": [draft.reason[:100] for draft in drafts], "d_status": [draft.status_code for draft in drafts],
-        "d_message": [draft.message[:500] for draft in drafts], "d_attempts": [draft.attempts for draft in drafts],
+        "d_reason": [draft.reason[:100] for draft in drafts],
+        "d_status": [draft.status_code for draft in drafts],
+        "d_message": [draft.message[:500] for draft in drafts],
+        "d_attempts": [draft.attempts for draft in drafts],
         "d_first": [draft.first_at for draft in drafts],
     }
 
@@ -279,7 +301,8 @@ def _row_values(prefix: str, drafts: list[RetryDraft] | list[DeadDraft]) -> dict
     return {
         f"{prefix}_mapping": [draft.mapping_id for draft in drafts],
         f"{prefix}_source": [draft.row.source_id for draft in drafts],
-        f"{prefix}_seq": [draft.row.seq for draft in drafts], f"{prefix}_xid": [draft.row.xid for draft in drafts],
+        f"{prefix}_seq": [draft.row.seq for draft in drafts],
+        f"{prefix}_xid": [draft.row.xid for draft in drafts],
         f"{prefix}_day": [draft.row.received_at.date() for draft in drafts],
         f"{prefix}_user": [draft.row.user_key for draft in drafts],
     }

@@ -96,8 +96,13 @@ def response_of(answer: Answer) -> Response:
         pairs = (line.decode("latin-1").partition(":") for line in answer.headers if b":" in line)
         headers = tuple((name.strip(), value.strip()) for name, _, value in pairs)
     return Response(
-        status=answer.status, error=answer.error, body=answer.body, headers=headers, retry_after=answer.retry_after,
-        sent=answer.sent, received_at=clock.now() if headers else None,
+        status=answer.status,
+        error=answer.error,
+        body=answer.body,
+        headers=headers,
+        retry_after=answer.retry_after,
+        sent=answer.sent,
+        received_at=clock.now() if headers else None,
     )
 
 

@@ -26,7 +26,8 @@ ENSURE = """
 INSERT INTO delivery_pipeline (workspace_id, destination_id, shard, cursor_epoch, cursor_xid, cursor_seq, floor_seq,
     fence, owner, wanted, next_run_at, held_reason, circuit, circuit_probes, circuit_reopened, is_slow,
     unauthorized_count, last_failure, created_at)
-SELECT d.workspace_id, d.id, 0, i.from_epoch, i.from_xid, 0, 0, 0, '', false, now(), '', 'closed', 0, 0, false, 0, '', now()
+SELECT d.workspace_id, d.id, 0, i.from_epoch, i.from_xid, 0, 0, 0, '', false, now(), '', 'closed', 0, 0, false,
+    0, '', now()
 FROM tenants_destination d
 JOIN LATERAL (SELECT s.from_epoch, s.from_xid FROM tenants_subscriptioninterval s
               WHERE s.workspace_id = d.workspace_id AND s.object_id = d.id AND s.kind = 'destination'
@@ -50,8 +51,8 @@ WITH letter AS (
 ), gone AS (
     DELETE FROM delivery_dead x USING letter l WHERE x.id = l.id
 ), revived AS (
-    INSERT INTO delivery_retry (workspace_id, destination_id, pipeline_id, mapping_id, source_id, seq, xid, day, user_key,
-        state, attempts, first_at, next_run_at, reason, status_code, job_id, batch_key)
+    INSERT INTO delivery_retry (workspace_id, destination_id, pipeline_id, mapping_id, source_id, seq, xid, day,
+        user_key, state, attempts, first_at, next_run_at, reason, status_code, job_id, batch_key)
     SELECT workspace_id, destination_id, pipeline_id, mapping_id, source_id, seq, xid, day, user_key, 'retry', attempts,
         now(), now(), reason, status_code, '', '' FROM letter
 ), recounted AS (
@@ -101,8 +102,13 @@ def resume(destination: Destination, actor: Actor) -> None:
     """Let a destination's deliveries go on at once, whatever its circuit had learnt."""
     tenants.resume_destination(destination, actor)
     Pipeline.objects.filter(destination_id=destination.pk).update(
-        held_until=None, held_reason="", circuit=Pipeline.Circuit.CLOSED, circuit_probes=0, circuit_reopened=0,
-        circuit_opened_at=None, unauthorized_count=0,
+        held_until=None,
+        held_reason="",
+        circuit=Pipeline.Circuit.CLOSED,
+        circuit_probes=0,
+        circuit_reopened=0,
+        circuit_opened_at=None,
+        unauthorized_count=0,
     )
     _wake([destination.pk])
 

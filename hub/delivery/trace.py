@@ -25,8 +25,12 @@ from tenants.models import Connection, Destination, Source
 
 BATCHES_LOOKED_AT = 200
 WORDS = {
-    outcomes.Status.DELIVERED: "delivered", outcomes.Status.FILTERED: "filtered", outcomes.Status.RETRYING: "retrying",
-    outcomes.Status.DEAD: "dead", outcomes.Status.PENDING: "pending", outcomes.Status.PARKED: "retrying",
+    outcomes.Status.DELIVERED: "delivered",
+    outcomes.Status.FILTERED: "filtered",
+    outcomes.Status.RETRYING: "retrying",
+    outcomes.Status.DEAD: "dead",
+    outcomes.Status.PENDING: "pending",
+    outcomes.Status.PARKED: "retrying",
 }
 
 
@@ -56,9 +60,16 @@ def trace_event(event: Event) -> dict[str, Any]:
     source = Source.unscoped.filter(pk=event.source_id).first()
     return {
         "event": {
-            "message_id": event.message_id, "type": event.type, "event": event.event_name, "user_id": event.user_id,
-            "anonymous_id": event.anonymous_id, "source": source.slug if source else str(event.source_id),
-            "received_at": event.received_at.isoformat(), "seq": event.seq, "epoch": event.epoch, "xid": event.xid,
+            "message_id": event.message_id,
+            "type": event.type,
+            "event": event.event_name,
+            "user_id": event.user_id,
+            "anonymous_id": event.anonymous_id,
+            "source": source.slug if source else str(event.source_id),
+            "received_at": event.received_at.isoformat(),
+            "seq": event.seq,
+            "epoch": event.epoch,
+            "xid": event.xid,
             "body": orjson.loads(event.body) if event.body else None,
         },
         "deliveries": [_delivery(event, destination) for destination in _destinations(event)],
@@ -94,10 +105,17 @@ def _delivery(event: Event, destination: Destination) -> dict[str, Any]:
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
     return {
-        "at": attempt.at.isoformat(), "attempt": attempt.attempt, "status_code": attempt.status_code,
-        "duration_ms": attempt.duration_ms, "outcome": attempt.outcome, "reason": attempt.reason,
-        "delivery_id": attempt.delivery_id, "mapping_id": str(attempt.mapping_id) if attempt.mapping_id else None,
-        "worker": attempt.worker, "request": orjson.loads(attempt.request), "response": orjson.loads(attempt.response),
+        "at": attempt.at.isoformat(),
+        "attempt": attempt.attempt,
+        "status_code": attempt.status_code,
+        "duration_ms": attempt.duration_ms,
+        "outcome": attempt.outcome,
+        "reason": attempt.reason,
+        "delivery_id": attempt.delivery_id,
+        "mapping_id": str(attempt.mapping_id) if attempt.mapping_id else None,
+        "worker": attempt.worker,
+        "request": orjson.loads(attempt.request),
+        "response": orjson.loads(attempt.response),
     }
 
 
@@ -147,12 +165,20 @@ def _from_cursor(event: Event, destination_id: UUID) -> Standing:
 
 
 def rebuild_requests(event: Event, destination: Destination) -> list[dict[str, Any]]:
-    """What is sent for this event by the destination's rules as they stand; for a success whose request was not kept."""
+    """What the destination's rules, as they stand, make of this event; for a success whose request was not kept."""
     with postgres.pool().connection() as connection:
         config = configs.load(connection, destination.workspace_id, destination.pk)
     row = LogRow(
-        event.seq, event.xid, event.source_id, event.received_at, event.flags, event.type, event.event_name,
-        event.user_key, event.message_id, event.body,
+        event.seq,
+        event.xid,
+        event.source_id,
+        event.received_at,
+        event.flags,
+        event.type,
+        event.event_name,
+        event.user_key,
+        event.message_id,
+        event.body,
     )
     message = orjson.loads(event.body) if event.body else {}
     requests, now = [], clock.now()

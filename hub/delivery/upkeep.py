@@ -9,6 +9,7 @@ from hub.delivery import expiry, ledger
 from hub.events import counts, cursors, partitions
 from hub.lib.postgres import Row
 from hub.observability import log, metrics
+from tenants.checks import key_ids_in_use
 
 PgConnection = Connection[Row]
 logger = log.get(__name__)
@@ -19,7 +20,8 @@ SELECT workspace_id, min(cursor_xid) FROM delivery_pipeline WHERE cursor_epoch =
 # A caught-up pipeline stands behind its workspace's last event, perhaps far back in the log. Moved to the horizon it
 # keeps no partition. One statement and one snapshot: what could still appear lies above the horizon.
 ADVANCE_IDLE = """
-WITH h AS (SELECT l.epoch, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xid FROM log_epoch l WHERE l.id = 1),
+WITH h AS (SELECT l.epoch, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xid
+           FROM log_epoch l WHERE l.id = 1),
      f AS (SELECT coalesce((SELECT p.seq_from FROM event_partition p, event_log_seq s WHERE p.seq_from <= s.last_value
                             ORDER BY p.seq_from DESC OFFSET 1 LIMIT 1), 0) AS seq)
 UPDATE delivery_pipeline p SET cursor_xid = h.xid, cursor_seq = 0, floor_seq = greatest(p.floor_seq, f.seq)
@@ -99,6 +101,8 @@ def measure(connection: PgConnection) -> None:
         (metrics.retry_rows, metrics.circuit_open, metrics.horizon_lag, metrics.oldest_undelivered), row, strict=True
     ):
         gauge.set(float(str(value)))
+    for key_id, count in key_ids_in_use().items():
+        metrics.secret_key_rows.labels(key_id).set(count)
     if float(str(row[2])) > HORIZON_ALARM_SECONDS:
         found = connection.execute(BLOCKER).fetchone()
         if found is not None:

@@ -29,7 +29,8 @@ DEAF_SECONDS = 60.0
 REMEMBERED = 5_000
 ABORT_SECONDS = 15.0
 BEAT = """
-INSERT INTO delivery_worker (name, slots, started_at, beat_at, taken_at) VALUES (%(name)s, %(slots)s, now(), now(), now())
+INSERT INTO delivery_worker (name, slots, started_at, beat_at, taken_at)
+VALUES (%(name)s, %(slots)s, now(), now(), now())
 ON CONFLICT (name) DO UPDATE SET beat_at = now(), slots = excluded.slots,
     taken_at = CASE WHEN %(has_taken)s THEN now() ELSE delivery_worker.taken_at END
 RETURNING extract(epoch FROM now() - taken_at)

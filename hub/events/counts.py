@@ -34,8 +34,10 @@ WITH candidate AS (
 ), gone AS (
     DELETE FROM event_count c USING (SELECT unnest(places) AS place FROM foldable) f WHERE c.ctid = f.place
 ), made AS (
-    INSERT INTO event_count (workspace_id, source_id, epoch, xid_from, xid_to, day, at, received, rejected, duplicate, accepted)
-    SELECT workspace_id, source_id, epoch, low::text::xid8, high::text::xid8, day, at, received, rejected, duplicate, accepted
+    INSERT INTO event_count (workspace_id, source_id, epoch, xid_from, xid_to, day, at, received, rejected, duplicate,
+        accepted)
+    SELECT workspace_id, source_id, epoch, low::text::xid8, high::text::xid8, day, at, received, rejected, duplicate,
+        accepted
     FROM foldable RETURNING 1
 )
 SELECT count(*) FROM made
@@ -60,7 +62,11 @@ def _fold(
     row = connection.execute(
         FOLD_RANGES,
         {
-            "bucket": bucket, "look_back": look_back, "epoch": epoch, "below": below_xid, "workspace": workspace_id,
+            "bucket": bucket,
+            "look_back": look_back,
+            "epoch": epoch,
+            "below": below_xid,
+            "workspace": workspace_id,
             "batch": BATCH,
         },
     ).fetchone()

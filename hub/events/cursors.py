@@ -98,8 +98,13 @@ class LogReader:
         found = connection.execute(
             READ,
             {
-                "workspace": self.workspace_id, "epoch": epoch, "floor": self.floor, "xid": xid, "seq": seq,
-                "is_past": is_past, "limit": limit,
+                "workspace": self.workspace_id,
+                "epoch": epoch,
+                "floor": self.floor,
+                "xid": xid,
+                "seq": seq,
+                "is_past": is_past,
+                "limit": limit,
             },
         )
         return [LogRow._make(row) for row in found.fetchall()]
@@ -107,9 +112,8 @@ class LogReader:
 
 def horizon(connection: Connection[Row]) -> tuple[int, int]:
     """The current epoch and the xid below which no row can appear any more."""
-    row = connection.execute(HORIZON).fetchone()
-    assert row is not None, "log_epoch has one row from the first migration on"
-    return int(str(row[0])), int(str(row[1]))
+    epoch, xid = connection.execute(HORIZON).fetchall()[0]  # one row from the first migration on
+    return int(str(epoch)), int(str(xid))
 
 
 def floor_of(connection: Connection[Row], seq: int) -> int:

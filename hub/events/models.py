@@ -11,7 +11,7 @@ from typing import Any
 from django.db import models
 
 
-class XidField(models.BigIntegerField):
+class XidField(models.BigIntegerField):  # type: ignore[type-arg]
     """A PostgreSQL `xid8` read as an integer. It is never compared in Python's queries."""
 
     def db_type(self, connection: Any) -> str:

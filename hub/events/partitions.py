@@ -97,7 +97,8 @@ def _make(connection: Connection[Row], table: str, bounds: Bounds) -> None:
     }
     connection.execute(
         sql.SQL(
-            "CREATE TABLE {child} (LIKE {parent} INCLUDING ALL EXCLUDING IDENTITY, CHECK (seq >= {low} AND seq < {high}))"
+            "CREATE TABLE {child} (LIKE {parent} INCLUDING ALL EXCLUDING IDENTITY, "
+            "CHECK (seq >= {low} AND seq < {high}))"
         ).format(**values)
     )
     connection.execute(
@@ -203,7 +204,8 @@ def drop(connection: Connection[Row], bounds: Bounds) -> bool:
                 "INSERT INTO event_dropped (workspace_id, source_id, row_count) "
                 "SELECT workspace_id, source_id, count(*) FROM {child} WHERE NOT EXISTS "
                 "(SELECT FROM event_partition WHERE number = {number} AND dropped_at IS NOT NULL) GROUP BY 1, 2 "
-                "ON CONFLICT (workspace_id, source_id) DO UPDATE SET row_count = event_dropped.row_count + excluded.row_count"
+                "ON CONFLICT (workspace_id, source_id) DO UPDATE "
+                "SET row_count = event_dropped.row_count + excluded.row_count"
             ).format(child=sql.Identifier(name), number=sql.Literal(bounds.number))
         )
         connection.execute("UPDATE event_partition SET dropped_at = now() WHERE number = %s", [bounds.number])
@@ -216,7 +218,8 @@ def drop(connection: Connection[Row], bounds: Bounds) -> bool:
 def drop_leftovers(connection: Connection[Row]) -> None:
     """Finish drops that a crash or a lock time-out left half done."""
     rows = connection.execute(
-        "SELECT number, seq_from, seq_until FROM event_partition WHERE dropped_at IS NOT NULL ORDER BY number DESC LIMIT 50"
+        "SELECT number, seq_from, seq_until FROM event_partition WHERE dropped_at IS NOT NULL "
+        "ORDER BY number DESC LIMIT 50"
     ).fetchall()
     for row in rows:
         bounds = Bounds(*(int(str(value)) for value in row))

@@ -94,6 +94,7 @@ def run(options: Options) -> None:
             _start(supervisor, product, options)
             supervisor.run_until_stopped()
     finally:
+        installation.withdraw_environment()
         supervisor.stop(product.stop_phases(), STOP_SECONDS)
 
 

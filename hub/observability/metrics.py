@@ -34,7 +34,9 @@ partition_default_rows = Gauge(
 )
 disk_free = Gauge("disk_free_ratio", "Free share of the data volume.", multiprocess_mode="mostrecent")
 ledger_difference = Gauge("ledger_difference", "Events that the books cannot explain.", multiprocess_mode="mostrecent")
-secret_key_rows = Gauge("secret_key_rows", "Secrets by the key that sealed them.", ["key_id"], multiprocess_mode="mostrecent")
+secret_key_rows = Gauge(
+    "secret_key_rows", "Secrets by the key that sealed them.", ["key_id"], multiprocess_mode="mostrecent"
+)
 
 
 def exposition() -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-Message = Mapping[str, object]
+Message = dict[str, object]
 
 DESTINATION_DELETED = "destination_deleted"
 DESTINATION_OFF = "destination_off"

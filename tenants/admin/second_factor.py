@@ -40,7 +40,7 @@ class CodeForm(forms.Form):
 def enrol(request: HttpRequest) -> HttpResponse:
     """Show a fresh secret, and take the first code that comes out of it."""
     user = request.user
-    if not (isinstance(user, User) and user.is_active and user.is_staff):
+    if not isinstance(user, User) or not (user.is_active and user.is_staff):
         return redirect_to_login(request.get_full_path(), reverse("admin:login"))
     if user_has_device(user):
         # Whoever holds only the password must not get a second device.
@@ -48,7 +48,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
     device = _pending_device(user)
     form = CodeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        if _confirm(request, device, form.cleaned_data["code"]):
+        if _confirm(request, user, device, form.cleaned_data["code"]):
             return HttpResponseRedirect(reverse("admin:index"))
         form.add_error("code", "The code does not fit. Check the clock of your device, and wait for the next code.")
     context: dict[str, Any] = {
@@ -75,7 +75,7 @@ def _pending_device(user: User) -> TOTPDevice:
 
 
 @transaction.atomic
-def _confirm(request: HttpRequest, device: TOTPDevice, code: str) -> bool:
+def _confirm(request: HttpRequest, user: User, device: TOTPDevice, code: str) -> bool:
     held = TOTPDevice.objects.select_for_update().get(pk=device.pk)
     if not held.verify_token(code.replace(" ", "")):
         return False
@@ -83,8 +83,6 @@ def _confirm(request: HttpRequest, device: TOTPDevice, code: str) -> bool:
     held.save(update_fields=["confirmed"])
     login(request, held)
     request.session.cycle_key()
-    user = request.user
-    assert isinstance(user, User), "the page is only for users"
     record(actor_of(request), "user.second_factor_set", user, label=user.email)
     return True
 

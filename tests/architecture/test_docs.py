@@ -22,7 +22,7 @@ DOCS = ROOT / "hub" / "docs"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 READERS = {"envbool", "envint", "envlist", "envnetworks", "envsecret", "envstr", "getenv"}
-ENVIRONMENT_READ = ("environ.get", "environment.get")
+ENVIRONMENT_READ = ("os.environ.get", "environment.get")
 # Set by one process of ours for another, or by a test runner; nobody sets them by hand.
 INTERNAL = {"DJANGO_SETTINGS_MODULE", "PYTEST_XDIST_WORKER"}
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
@@ -42,9 +42,9 @@ def variables() -> Iterator[str]:
             called = ast.unparse(node.func)
             if called.rpartition(".")[2] in READERS or called.endswith(ENVIRONMENT_READ):
                 yield from texts(node.args[0])
-        elif isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("environ"):
+        elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
             yield from texts(node.slice)
-        elif isinstance(node, ast.Compare) and ast.unparse(node.comparators[0]).endswith("environ"):
+        elif isinstance(node, ast.Compare) and ast.unparse(node.comparators[0]) == "os.environ":
             yield from texts(node.left)
 
 

@@ -27,7 +27,13 @@ def test_headers_that_carry_credentials_are_hidden_by_name(name: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["s3cret-token", "Bearer s3cret-token", b64encode(b"s3cret-token").decode(), 'a quo"ted text', "s3cret%2Dtoken x s3cret-token"],
+    [
+        "s3cret-token",
+        "Bearer s3cret-token",
+        b64encode(b"s3cret-token").decode(),
+        'a quo"ted text',
+        "s3cret%2Dtoken x s3cret-token",
+    ],
 )
 def test_a_secret_is_hidden_wherever_it_stands(text: str) -> None:
     body = json.dumps({"echo": text}).encode()
@@ -42,7 +48,10 @@ def test_the_answer_may_echo_our_secret_and_is_scrubbed_too() -> None:
 
 
 def test_values_of_a_query_are_hidden() -> None:
-    assert kept(Call("GET", "https://a.test/x?key=abc&b=1", []))["url"] == f"https://a.test/x?key={record.HIDDEN}&b={record.HIDDEN}"
+    assert (
+        kept(Call("GET", "https://a.test/x?key=abc&b=1", []))["url"]
+        == f"https://a.test/x?key={record.HIDDEN}&b={record.HIDDEN}"
+    )
 
 
 def test_a_long_body_is_cut_and_says_so() -> None:

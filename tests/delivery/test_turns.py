@@ -148,7 +148,9 @@ def test_a_discarded_dead_letter_stays_dead_in_the_books(source: Source, receive
     assert services.revive(list(DeadLetter.objects.all()), TESTER, "no").changed == 0
 
 
-def test_a_dead_receiver_stops_the_cursor_and_costs_few_rows(source: Source, receiver: Receiver, worker: Worker) -> None:
+def test_a_dead_receiver_stops_the_cursor_and_costs_few_rows(
+    source: Source, receiver: Receiver, worker: Worker
+) -> None:
     hook = connect(source, receiver.url("/status/503"))
     append(source, [message(n, user=f"u{n}") for n in range(500)])
     pipeline = run(hook, worker)
@@ -315,9 +317,7 @@ def test_a_batch_that_is_refused_is_halved_until_the_guilty_event_is_alone(
     assert books(hook) == {"eligible": 100, "delivered": 99, "dead": 1}
 
 
-def test_events_of_one_user_keep_their_order_when_some_fail(
-    source: Source, receiver: Receiver, worker: Worker
-) -> None:
+def test_events_of_one_user_keep_their_order_when_some_fail(source: Source, receiver: Receiver, worker: Worker) -> None:
     hook = connect(source, receiver.script("/flaky", [200, 503, 200, 200, 503]), ordering="per_user")
     append(source, [message(n, user=f"u{n % 3}") for n in range(30)])
     for _ in range(12):

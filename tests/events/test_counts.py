@@ -27,7 +27,9 @@ def connection(transactional_db: None) -> Iterator[Connection[Row]]:
 
 
 def age(connection: Connection[Row], seconds: int) -> None:
-    connection.execute("UPDATE event_count SET at = to_timestamp(floor(extract(epoch FROM now()) / 10) * 10 - %s)", [seconds])
+    connection.execute(
+        "UPDATE event_count SET at = to_timestamp(floor(extract(epoch FROM now()) / 10) * 10 - %s)", [seconds]
+    )
 
 
 def rows(connection: Connection[Row]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""A restored database: nothing starts in an epoch whose numbers lie in the future, and a new one is read after the old."""
+"""A restored database: nothing starts while numbers lie in the future; a new epoch is read after the old one."""
 
 from __future__ import annotations
 

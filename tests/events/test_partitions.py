@@ -27,7 +27,7 @@ def connection(transactional_db: None) -> Iterator[Connection[Row]]:
 
 
 def numbers(connection: Connection[Row], where: str) -> list[int]:
-    found = connection.execute(f"SELECT number FROM event_partition WHERE {where} ORDER BY number").fetchall()  # noqa: S608
+    found = connection.execute(f"SELECT number FROM event_partition WHERE {where} ORDER BY number").fetchall()
     return [int(str(row[0])) for row in found]
 
 
@@ -74,11 +74,15 @@ def test_nothing_lands_in_the_net(connection: Connection[Row]) -> None:
 def old_partition(connection: Connection[Row], source: Source) -> int:
     """A sealed partition whose events are all past retention; its number."""
     append(source, [message(n) for n in range(3)])
-    number = numbers(connection, "seq_from <= (SELECT max(seq) FROM event_log) AND seq_until > (SELECT max(seq) FROM event_log)")[0]
+    number = numbers(
+        connection, "seq_from <= (SELECT max(seq) FROM event_log) AND seq_until > (SELECT max(seq) FROM event_log)"
+    )[0]
     fill_to(connection)
     partitions.make_ahead(connection)
     partitions.seal_full(connection)
-    connection.execute("UPDATE event_partition SET last_received_at = %s WHERE number = %s", [clock.now() - timedelta(days=30), number])
+    connection.execute(
+        "UPDATE event_partition SET last_received_at = %s WHERE number = %s", [clock.now() - timedelta(days=30), number]
+    )
     return number
 
 

@@ -12,7 +12,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import uuid4
@@ -35,6 +35,13 @@ class Books:
     def unanswered(self) -> set[str]:
         """Sent without a 200: may have arrived or not."""
         return self.sent - self.confirmed
+
+    def note(self, message_ids: Iterable[str], *, is_confirmed: bool) -> None:
+        """Write down what was sent, and perhaps got a 200."""
+        ids = list(message_ids)
+        self.sent.update(ids)
+        if is_confirmed:
+            self.confirmed.update(ids)
 
 
 class Generator:
@@ -88,7 +95,7 @@ class Generator:
 
     def _send(self, connection: http.client.HTTPConnection, events: list[dict[str, Any]]) -> str:
         with self._lock:
-            self.books.sent.update(each["messageId"] for each in events)
+            self.books.note((each["messageId"] for each in events), is_confirmed=False)
         try:
             return str(post(connection, self._write_key, events))
         except TimeoutError:
@@ -101,8 +108,7 @@ class Generator:
     def _note(self, message_ids: list[str], answer: str) -> None:
         with self._lock:
             self.books.answers[answer] += 1
-            if answer == "200":
-                self.books.confirmed.update(message_ids)
+            self.books.note(message_ids, is_confirmed=answer == "200")
 
 
 def event(**changes: Any) -> dict[str, Any]:

@@ -76,6 +76,15 @@ class Stage:
         self.product.query("UPDATE delivery_pipeline SET lease_until = now(), next_run_at = now() "
                            "WHERE lease_until > now()")  # fmt: skip
 
+    def let_time_pass(self) -> int:
+        """Make the workspace's holds and retries due now; returns how many deliveries wait."""
+        own = "(SELECT id FROM tenants_workspace WHERE slug = %s)"
+        self.product.query("UPDATE delivery_retry SET next_run_at = now() "
+                           f"WHERE state = 'retry' AND workspace_id = {own}", self.workspace)  # fmt: skip
+        self.product.query("UPDATE delivery_pipeline SET next_run_at = now(), held_until = now() "
+                           f"WHERE lease_until IS NULL AND workspace_id = {own}", self.workspace)  # fmt: skip
+        return self.waiting()
+
     def check(self, books: Books, *, kills: int) -> None:
         """Everything confirmed has arrived, nothing was invented, few were repeated, and the books balance."""
         for channel in self.channels.values():

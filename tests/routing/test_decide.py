@@ -24,7 +24,15 @@ def plan(**changes: object) -> Plan:
 
 @pytest.mark.parametrize(
     ("position", "expected"),
-    [((1, 9), False), ((1, 10), True), ((1, 19), True), ((1, 20), False), ((1, 30), True), ((2, 0), True), ((0, 99), False)],
+    [
+        ((1, 9), False),
+        ((1, 10), True),
+        ((1, 19), True),
+        ((1, 20), False),
+        ((1, 30), True),
+        ((2, 0), True),
+        ((0, 99), False),
+    ],
 )
 def test_an_interval_holds_its_start_and_not_its_end(position: tuple[int, int], expected: bool) -> None:
     intervals = (Interval((1, 10), (1, 20)), Interval((1, 30), None))
@@ -33,7 +41,10 @@ def test_an_interval_holds_its_start_and_not_its_end(position: tuple[int, int], 
 
 def test_both_the_connection_and_the_destination_must_have_been_on() -> None:
     links = {SOURCE: Link(True, (Interval((1, 5), (1, 8)),))}
-    found = [decide.is_eligible(plan(intervals=(Interval((1, 7), None),), links=links), SOURCE, (1, xid)) for xid in range(5, 10)]
+    found = [
+        decide.is_eligible(plan(intervals=(Interval((1, 7), None),), links=links), SOURCE, (1, xid))
+        for xid in range(5, 10)
+    ]
     assert found == [False, False, True, False, False]
 
 

@@ -46,7 +46,7 @@ def deliveries(request: HttpRequest) -> HttpResponse:
     text = request.GET.get("q", "").strip()
     page = Page()
     if asked.workspace is not None and text:
-        page.rows = _search(asked, text)
+        page.rows = _search(asked.workspace, text, asked.notes)
     elif asked.question is not None:
         page = read_page(asked.question, Place.parse(request.GET.get("place", "")))
     if page.is_cut_short:
@@ -103,14 +103,13 @@ def _read(request: HttpRequest, workspaces: Sequence[Workspace]) -> Asked:
     return asked
 
 
-def _search(asked: Asked, text: str) -> list[Listed]:
+def _search(workspace: Workspace, text: str, notes: list[str]) -> list[Listed]:
     """The deliveries of the events that the text names."""
-    assert asked.workspace is not None, "asked before"
-    workspace_id = asked.workspace.pk
+    workspace_id = workspace.pk
     if text.startswith("msg_"):
         found = find_delivery(workspace_id, text)
         if found.is_recomputed:
-            asked.notes.append(
+            notes.append(
                 f"No attempt with this id was kept, so it was worked out for the newest {RECOMPUTED:,} events of the "
                 f"workspace{'' if found.seq else ', and is not among them'}."
             )
@@ -118,12 +117,12 @@ def _search(asked: Asked, text: str) -> list[Listed]:
     else:
         seqs = find_seqs(text, [workspace_id])
         if len(seqs) > EVENTS:
-            asked.notes.append(f"{len(seqs):,} events match; the newest {EVENTS} are shown.")
-    if not seqs and not asked.notes:
-        asked.notes.append("No event of this workspace has this message id, user id or number.")
+            notes.append(f"{len(seqs):,} events match; the newest {EVENTS} are shown.")
+    if not seqs and not notes:
+        notes.append("No event of this workspace has this message id, user id or number.")
     rows = deliveries_of(workspace_id, seqs) if seqs else []
     told = {row.seq for row in rows}
-    asked.notes += [
+    notes += [
         f"Event {seq} waits, or is for no destination; its trace tells." for seq in seqs[:EVENTS] if seq not in told
     ]
     return rows

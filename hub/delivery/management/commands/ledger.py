@@ -16,7 +16,9 @@ DESTINATION_COLUMNS = ("eligible", "delivered", "filtered", "waiting", "dead", "
 
 
 class Command(BaseCommand):
-    help = "Balance the books: received = rejected + duplicate + accepted, eligible = all its ends. Exit 1 if they differ."
+    help = (
+        "Balance the books: received = rejected + duplicate + accepted, eligible = all its ends. Exit 1 if they differ."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--workspace", metavar="SLUG")
@@ -29,7 +31,10 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         """Print the books; the exit status says whether they balance."""
         scope = ledger.Scope(
-            options["workspace"], options["source"], options["destination"], _day(options["since"]),
+            options["workspace"],
+            options["source"],
+            options["destination"],
+            _day(options["since"]),
             _day(options["until"]),
         )
         books = ledger.balance(scope)

@@ -28,8 +28,9 @@ class Command(BaseCommand):
         found = trace.trace(workspace.pk, options["message_id"])
         if found is None:
             raise CommandError(
-                f"The log of {workspace.slug} holds no event with the message id {options['message_id']!r}: it was never "
-                "accepted, or retention has taken it.", returncode=1,
+                f"The log of {workspace.slug} holds no event with the message id {options['message_id']!r}: "
+                "it was never accepted, or retention has taken it.",
+                returncode=1,
             )
         if options["json"]:
             self.stdout.write(json.dumps(found, default=str))
