@@ -13,6 +13,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from hub.adminsite.text import clip
+
 if TYPE_CHECKING:
     from hub.adminsite.base import ReadOnlyAdmin
 
@@ -77,7 +79,7 @@ def _second_page(
         "count_in_words": f"{min(count, act.limit):,}",
         "limit_in_words": f"{act.limit:,}",
         "is_cut": count > act.limit,
-        "sample": [admin.describe(row) for row in sample],
+        "sample": [clip(admin.describe(row), 200) for row in sample],
         "not_shown": max(0, min(count, act.limit) - len(sample)),
         "is_missing_reason": is_missing_reason,
         "reason_length": REASON_LENGTH,

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
 
 from hub.adminsite import reveal
 from hub.adminsite.acts import Act, confirm
 from hub.adminsite.changelists import KeysetChangeList, PreparedChangeList
 from hub.adminsite.counting import EstimatingPaginator
+from hub.adminsite.text import clip
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
@@ -75,6 +77,8 @@ class ReadOnlyAdmin(Base):
     ) -> HttpResponse:
         row = context.get("original")
         if row is not None:
+            context["title"] = f"{capfirst(self.opts.verbose_name)} {clip(str(row.pk), 40)}"
+            context["subtitle"] = clip(self.describe(row), 100)
             context["acts"] = self.allowed_acts(request)
             context["row_links"] = self.links(row)
         return super().render_change_form(request, context, *args, **kwargs)

@@ -10,6 +10,8 @@ from django.core.exceptions import ValidationError
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 
+from django.utils.text import capfirst
+
 from hub.adminsite.counting import EstimatingPaginator
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ class PreparedChangeList(ChangeList):
     def count_in_words(self) -> str:
         """The number of rows, said to be a guess when it is one."""
         return f"{'about ' if self.is_estimate else ''}{self.result_count:,}"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = capfirst(self.opts.verbose_name_plural)
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)

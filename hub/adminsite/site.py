@@ -68,6 +68,7 @@ class Site(admin.AdminSite):
     site_title = "Headwater admin"
     index_title = "Overview"
     site_url = None
+    enable_nav_sidebar = False
     login_template = "admin/login.html"
     index_template = "admin/overview.html"
     empty_value_display = "–"

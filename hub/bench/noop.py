@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -29,6 +29,7 @@ from rest_framework.request import Request
 from hub.bench import children
 from hub.ingest import answers, front
 from hub.ingest.api import Route
+from hub.ingest.decoding import Decoded
 from hub.ingest.errors import BadRequest
 from hub.ingest.lean import LeanView
 from hub.ingest.policies import TrackingParser
@@ -48,7 +49,7 @@ class NoopView(LeanView):
     route = Route(None, is_client_side=False)
 
     def post(self, request: Request) -> HttpResponse:
-        if not request.data.payload:
+        if not cast(Decoded, request.data).payload:
             raise BadRequest("Nothing was sent.")
         return answers.accepted(None, [])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 from tenants import services
 from tenants.auditing import Actor
@@ -29,7 +30,7 @@ def make() -> Filled:
     return Filled(workspace, made.source, str(made.keys[0].plain))
 
 
-def add_webhook(filled: Filled, url: str, **options: object) -> Destination:
+def add_webhook(filled: Filled, url: str, **options: Any) -> Destination:
     """A signed webhook that gets everything the source takes."""
     made = services.create_destination(
         filled.workspace,

@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from hub.delivery.chunk import Delivery, RetryRef
+from hub.delivery.parts import Delivery, RetryRef
 from hub.events import cursors
 from hub.lib.postgres import Row
 

@@ -10,21 +10,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from time import time
 from uuid import UUID
 
 import orjson
 
-from connectors.http import ItemOutcome, Outcome, RequestSpec
-from hub.delivery import prepare, record, retry
+from connectors.http import ItemOutcome, Outcome
+from hub.delivery import drafts, prepare
 from hub.delivery.calls import Call
 from hub.delivery.config import Rule
 from hub.delivery.lanes import Lane
-from hub.delivery.outcomes import AttemptDraft, ChunkOutcome, DeadDraft, Decided, RetryDraft, Status
+from hub.delivery.outcomes import ChunkOutcome, Decided, RetryDraft, Status
+from hub.delivery.parts import Delivery, Part, RetryRef, Tag
 from hub.delivery.run import Run
-from hub.events.cursors import LogRow, Position
+from hub.events.cursors import Position
 from hub.expressions.errors import ExpressionError
 from hub.lib import clock
 from hub.lib.net import Answer
@@ -33,8 +32,6 @@ from hub.routing import decide
 
 logger = log.get(__name__)
 PARKED_DELAY = 0.0
-CONNECTOR_BUG = "connector_bug"
-BUG_ATTEMPTS = 2
 MULTI_STATUS = 207
 BURIED = {Outcome.REJECTED, Outcome.TOO_LARGE}
 
@@ -44,74 +41,6 @@ def _delivered(status: int) -> ItemOutcome:
 
 
 DELIVERED_AS: dict[int, ItemOutcome] = {}
-
-
-@dataclass(slots=True)
-class RetryRef:
-    """The retry row that an event or part comes from. `siblings` are other rows of the event outside this chunk."""
-
-    retry_id: int
-    mapping_id: UUID | None
-    attempts: int
-    first_at: datetime
-    siblings: int = 0
-    has_dead: bool = False
-
-
-class Delivery:
-    """One event of the chunk and how it stands."""
-
-    __slots__ = (
-        "code",
-        "duration",
-        "has_dead",
-        "has_delivered",
-        "has_retry",
-        "is_settled",
-        "is_started",
-        "open_parts",
-        "reason",
-        "refs",
-        "row",
-        "undecided",
-    )
-
-    def __init__(self, row: LogRow, refs: Sequence[RetryRef] = ()) -> None:
-        self.row = row
-        self.refs = refs
-        self.open_parts = 0
-        self.undecided: list[Part] = []
-        self.is_started = self.is_settled = False
-        self.has_delivered = self.has_retry = False
-        self.has_dead = any(ref.has_dead for ref in refs)
-        self.reason = ""
-        self.code = 0
-        self.duration = 0.0
-
-
-class Part:
-    """One mapping's share of a delivery."""
-
-    __slots__ = ("delivery", "delivery_id", "payload", "ref", "rule")
-
-    def __init__(
-        self, delivery: Delivery, rule: Rule, delivery_id: str, payload: object, ref: RetryRef | None
-    ) -> None:
-        self.delivery = delivery
-        self.rule = rule
-        self.delivery_id = delivery_id
-        self.payload = payload
-        self.ref = ref
-
-
-class Tag:
-    """What a call carries, for the day its answer comes."""
-
-    __slots__ = ("parts", "spec")
-
-    def __init__(self, parts: list[Part], spec: RequestSpec) -> None:
-        self.parts = parts
-        self.spec = spec
 
 
 class Chunk:
@@ -215,8 +144,8 @@ class Chunk:
 
     def _begin(self, delivery: Delivery) -> None:
         """Route one event, map it and build what is to be sent."""
-        delivery.is_started = True
         refusal = self._route(delivery)
+        delivery.is_started = True
         if refusal:
             self._settle(delivery, Status.FILTERED, refusal)
             if self.run.config.is_ordered:
@@ -290,7 +219,7 @@ class Chunk:
         except Exception as error:
             logger.exception("connector_build_failed", connector=self.run.config.connector.slug)
             for part in parts:
-                self._try_again(part, ItemOutcome(0, Outcome.RETRY, 0, CONNECTOR_BUG, type(error).__name__))
+                self._try_again(part, ItemOutcome(0, Outcome.RETRY, 0, drafts.CONNECTOR_BUG, type(error).__name__))
             return
         for spec in specs:
             covered = [parts[index] for index in spec.covers]
@@ -311,7 +240,7 @@ class Chunk:
         except Exception as error:
             logger.exception("connector_interpret_failed", connector=self.run.config.connector.slug)
             items = [
-                ItemOutcome(index, Outcome.RETRY, answer.status, CONNECTOR_BUG, type(error).__name__)
+                ItemOutcome(index, Outcome.RETRY, answer.status, drafts.CONNECTOR_BUG, type(error).__name__)
                 for index in tag.spec.covers
             ]
         if items[0].outcome is Outcome.TOO_LARGE and len(tag.parts) > 1:
@@ -370,37 +299,13 @@ class Chunk:
 
     def _try_again(self, part: Part, item: ItemOutcome) -> None:
         """The part gets a retry row, or ends when its time is over."""
-        now = clock.now()
-        ref, config = part.ref, self.run.config
-        attempts = (ref.attempts if ref else 0) + 1
-        first_at = ref.first_at if ref and ref.attempts else now
-        decision = retry.decide(
-            failed_count=attempts,
-            first_tried_at=first_at,
-            now=now,
-            retry_hours=config.retry_hours,
-            chance=self.run.chance,
-            retry_after_s=item.retry_after_s,
-            heads_ordered_key=config.is_ordered,
-        )
-        if decision is None or (item.reason == CONNECTOR_BUG and attempts >= BUG_ATTEMPTS):
+        draft = drafts.retry_draft(self.run, part, item)
+        if draft is None:
             self._bury(part, item.reason, item.status, item.message)
             return
-        is_same_row = ref is not None and ref.mapping_id is not None
-        if ref is not None and not is_same_row:
-            self._end_part(part, keep_open=True)
-        self.outcome.retries.append(
-            RetryDraft(
-                part.delivery.row,
-                part.rule.mapping_id,
-                "retry",
-                attempts,
-                decision.delay_s,
-                item.reason,
-                item.status,
-                ref.retry_id if ref is not None and is_same_row else None,
-            )
-        )
+        if part.ref is not None and draft.retry_id is None:
+            self._forget_row(part)
+        self.outcome.retries.append(draft)
         part.delivery.open_parts -= 1
         part.delivery.has_retry = True
         part.delivery.reason = item.reason
@@ -408,29 +313,20 @@ class Chunk:
 
     def _bury(self, part: Part, reason: str, status: int, message: str) -> None:
         """The part becomes a dead letter."""
-        now = clock.now()
-        ref = part.ref
-        self.outcome.dead.append(
-            DeadDraft(
-                part.delivery.row,
-                part.rule.mapping_id,
-                reason,
-                status,
-                message,
-                (ref.attempts if ref else 0) + 1,
-                ref.first_at if ref else now,
-            )
-        )
+        self.outcome.dead.append(drafts.dead_draft(part, reason, status, message))
         self._end_part(part)
         part.delivery.has_dead = True
         part.delivery.reason = reason
         self._close_if_over(part.delivery)
 
-    def _end_part(self, part: Part, *, keep_open: bool = False) -> None:
+    def _end_part(self, part: Part) -> None:
+        self._forget_row(part)
+        part.delivery.open_parts -= 1
+
+    def _forget_row(self, part: Part) -> None:
+        """The retry row that the part came from has done its service; several parts may have come from one."""
         if part.ref is not None and part.ref.retry_id not in self.outcome.gone:
             self.outcome.gone.append(part.ref.retry_id)
-        if not keep_open:
-            part.delivery.open_parts -= 1
 
     def _leave_undecided(self, parts: Sequence[Part]) -> None:
         """The destination is at fault: these parts have not been tried in the books."""
@@ -482,22 +378,7 @@ class Chunk:
         self._finish_if_done()
 
     def _keep_attempt(self, call: Call, part: Part, item: ItemOutcome, answer: Answer) -> None:
-        secrets = self.run.config.secrets
-        self.outcome.attempts.append(
-            AttemptDraft(
-                row=part.delivery.row,
-                mapping_id=part.rule.mapping_id,
-                delivery_id=part.delivery_id,
-                at=clock.now() - timedelta(milliseconds=answer.duration_ms),
-                attempt=(part.ref.attempts if part.ref else 0) + 1,
-                outcome=item.outcome.value,
-                reason=item.reason,
-                status_code=item.status,
-                duration_ms=answer.duration_ms,
-                request=record.request_text(call, secrets),
-                response=record.response_text(answer, secrets),
-            )
-        )
+        self.outcome.attempts.append(drafts.attempt_draft(self.run, call, part, item, answer))
 
     # Ending
 
@@ -511,8 +392,3 @@ class Chunk:
         if not self.is_done:
             self.is_done = True
             self.run.done.put(self)
-
-
-def is_untouched(delivery: Delivery) -> bool:
-    """Whether nothing of this event has been decided: it can wait at the cursor as if it had never been read."""
-    return not (delivery.is_settled or delivery.has_delivered or delivery.has_retry or delivery.has_dead)

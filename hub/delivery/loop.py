@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import dataclass
 from queue import Empty
 
 from connectors.http import Outcome
 from hub.delivery import backlog, config, faults, leases, outcomes
-from hub.delivery.chunk import Chunk, Delivery, is_untouched
+from hub.delivery.chunk import Chunk
 from hub.delivery.config import Config, UnusableDestination
 from hub.delivery.leases import Lease
 from hub.delivery.outcomes import ChunkOutcome, Decided, RetryDraft, Status
+from hub.delivery.parts import Delivery, is_open, is_untouched
 from hub.delivery.run import Fault, Limiter, Run
 from hub.delivery.worker import Worker
 from hub.events import cursors
@@ -40,7 +42,7 @@ HANDLES = 64
 SHORT_TURN_SECONDS = 2.0
 LONG_TURN_SECONDS = 20.0
 LOOK_AGAIN_SECONDS = 0.02
-ABORT_SECONDS = 15.0
+ABANDON_SECONDS = 5.0
 RELOAD_SECONDS = 2.0
 ABOVE_HORIZON = """
 SELECT EXISTS (SELECT FROM event_log e WHERE e.workspace_id = %s AND e.epoch = %s
@@ -49,8 +51,16 @@ SELECT EXISTS (SELECT FROM event_log e WHERE e.workspace_id = %s AND e.epoch = %
 logger = log.get(__name__)
 
 
-def run_turn(pipeline_id: int, worker: Worker) -> bool:
-    """Run a pipeline for a while if its lease is free. True when it should be looked at again at once.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a turn ended: whether the pipeline should be looked at again at once, and whether it is a slow one."""
+
+    again: bool
+    is_slow: bool = False
+
+
+def run_turn(pipeline_id: int, worker: Worker) -> Ended:
+    """Run a pipeline for a while if its lease is free.
 
     1. Claim. 2. Load the destination. 3. Send until there is nothing left, time is up or the destination is at fault.
     4. Release, always.
@@ -58,14 +68,16 @@ def run_turn(pipeline_id: int, worker: Worker) -> bool:
     with postgres.pool().connection() as connection:
         lease = leases.claim(connection, pipeline_id, worker.name)
     if lease is None:
-        return False
+        return Ended(again=False)
     turn = Turn(lease, worker)
     try:
         turn.main()
     finally:
+        turn.abandon()
         with postgres.pool().connection() as connection:
             was_wanted = leases.release(connection, lease, has_more=turn.has_more, is_slow=turn.is_slow)
-    return was_wanted or (turn.has_more and turn.run is not None and turn.run.fault is None)
+    has_fault = turn.run is None or turn.run.fault is not None
+    return Ended(was_wanted or (turn.has_more and not has_fault), turn.is_slow)
 
 
 class Turn:
@@ -106,6 +118,17 @@ class Turn:
         self._drain(run)
         self.is_slow = run.lane.is_slow and self.sent > 0
         self.has_more = self.has_more or bool(self.buffer) or not self.is_at_end
+
+    def abandon(self) -> None:
+        """Wait for calls that an error left under way: no lease is let go while its calls may still arrive."""
+        open_chunks = [chunk for chunk in (*self.live, self.retrying) if chunk is not None and not chunk.is_done]
+        if self.run is None or not open_chunks:
+            return
+        self.run.fail(Fault("stopping", "stopping", ""))
+        self.worker.sender.cancel(self.run.lane, abort_after=0.0)
+        deadline = time.monotonic() + ABANDON_SECONDS
+        while any(not chunk.is_done for chunk in open_chunks) and time.monotonic() < deadline:
+            time.sleep(LOOK_AGAIN_SECONDS)
 
     # Starting
 
@@ -251,7 +274,7 @@ class Turn:
         if self.retrying is not None and self.retrying.is_done:
             chunk, self.retrying = self.retrying, None
             self._commit_retries(run, chunk)
-        while self.live and self.live[0].is_done and not any(map(_is_open, self.live[0].deliveries)):
+        while self.live and self.live[0].is_done and not any(map(is_open, self.live[0].deliveries)):
             self._commit(run, self.live.popleft().outcome)
 
     def _commit(self, run: Run, outcome: ChunkOutcome) -> None:
@@ -322,10 +345,6 @@ class Turn:
 OWN_FAULTS = {"stopping", "paused"}
 
 
-def _is_open(delivery: Delivery) -> bool:
-    return bool(delivery.undecided) or not delivery.is_settled
-
-
 def settle(chunks: list[Chunk], fault: Fault | None) -> ChunkOutcome:
     """Merge chunks that a fault cut short into one outcome.
 
@@ -348,7 +367,7 @@ def settle(chunks: list[Chunk], fault: Fault | None) -> ChunkOutcome:
         return merged
     reason = fault.reason if fault else ""
     for delivery in deliveries[: decided[-1] + 1]:
-        if not _is_open(delivery):
+        if not is_open(delivery):
             continue
         mapping_ids = [None] if is_untouched(delivery) else [part.rule.mapping_id for part in delivery.undecided]
         merged.retries += [RetryDraft(delivery.row, each, "retry", 0, 0.0, reason) for each in mapping_ids]

@@ -19,7 +19,7 @@ from hub.lib import clock, ids
 from hub.lib.net import Answer
 
 if TYPE_CHECKING:
-    from hub.delivery.chunk import Part
+    from hub.delivery.parts import Part
 
 CONTENT_TYPES = {
     "json": "content-type: application/json",

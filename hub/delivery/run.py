@@ -16,7 +16,8 @@ from hub.delivery.lanes import Lane
 from hub.delivery.ordering import OrderBook
 
 if TYPE_CHECKING:
-    from hub.delivery.chunk import Chunk, Delivery
+    from hub.delivery.chunk import Chunk
+    from hub.delivery.parts import Delivery
 
 SUCCESSES_KEPT_A_MINUTE = 60
 FORBIDDEN_CALLS = 10

@@ -12,7 +12,7 @@ from psycopg import Connection
 
 from hub.delivery import hints
 from hub.delivery.models import DeadLetter, Pipeline, RetryRow
-from hub.lib import clock
+from hub.lib import clock, postgres
 from hub.lib.postgres import Row
 from tenants import services as tenants
 from tenants.auditing import Actor, record
@@ -32,12 +32,18 @@ FROM tenants_destination d
 JOIN LATERAL (SELECT s.from_epoch, s.from_xid FROM tenants_subscriptioninterval s
               WHERE s.workspace_id = d.workspace_id AND s.object_id = d.id AND s.kind = 'destination'
               ORDER BY s.from_epoch, s.from_xid LIMIT 1) i ON true
-WHERE NOT EXISTS (SELECT FROM delivery_pipeline p WHERE p.destination_id = d.id)
+WHERE (%(workspace)s::uuid IS NULL OR d.workspace_id = %(workspace)s::uuid)
+  AND NOT EXISTS (SELECT FROM delivery_pipeline p WHERE p.destination_id = d.id)
 ON CONFLICT (destination_id, shard) DO NOTHING
+"""
+# Whoever runs a pipeline of the workspace looks once more before letting go; the others are told.
+WANT = """
+UPDATE delivery_pipeline SET wanted = true WHERE workspace_id = %s AND lease_until >= now() AND NOT wanted
 """
 IDLE = """
 SELECT p.id, p.is_slow FROM delivery_pipeline p JOIN tenants_destination d ON d.id = p.destination_id
-WHERE p.workspace_id = %s AND (p.held_until IS NULL OR p.held_until <= now())
+WHERE p.workspace_id = %s AND (p.lease_until IS NULL OR p.lease_until < now())
+  AND (p.held_until IS NULL OR p.held_until <= now())
   AND (d.status = 'active' OR NOT d.is_enabled OR d.deleted_at IS NOT NULL)
 ORDER BY p.id
 """
@@ -80,15 +86,16 @@ class Done:
 
 def ensure_pipelines(connection: Connection[Row]) -> int:
     """Make the pipelines of destinations that have none yet, at the position stored when they were switched on."""
-    return connection.execute(ENSURE).rowcount
+    return connection.execute(ENSURE, {"workspace": None}).rowcount
 
 
 def idle_pipelines(workspace_id: UUID) -> list[tuple[int, bool]]:
     """The workspace's pipelines that may run now, with whether they are slow; missing ones are made."""
-    with django_connection.cursor() as cursor:
-        cursor.execute(ENSURE)
-        cursor.execute(IDLE, [workspace_id])
-        return [(int(row[0]), bool(row[1])) for row in cursor.fetchall()]
+    with postgres.pool().connection() as connection:
+        connection.execute(ENSURE, {"workspace": workspace_id})
+        connection.execute(WANT, [workspace_id])
+        rows = connection.execute(IDLE, [workspace_id]).fetchall()
+    return [(int(str(row[0])), bool(row[1])) for row in rows]
 
 
 @transaction.atomic

@@ -22,8 +22,8 @@ def run_pipeline(pipeline_id: int) -> None:
     own = worker.current()
     own.enter()
     try:
-        again = loop.run_turn(pipeline_id, own)
+        ended = loop.run_turn(pipeline_id, own)
     finally:
         own.leave()
-    if again and not own.is_stopping:
-        hints.run_pipeline(pipeline_id)
+    if ended.again and not own.is_stopping:
+        hints.run_pipeline(pipeline_id, is_slow=ended.is_slow)

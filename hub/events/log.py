@@ -57,6 +57,8 @@ def _names(columns: dict[str, str], prefix: str = "") -> str:
 
 FIRST_ROW_PARAMETER = 5
 FIRST_GROUP_PARAMETER = FIRST_ROW_PARAMETER + len(ROW_COLUMNS)
+# The columns go as binary: as text, libpq would end each at its first NUL, and a row would be cut short in silence.
+FORMATS = [pq.Format.TEXT] * (FIRST_ROW_PARAMETER - 1) + [pq.Format.BINARY] * (len(ROW_COLUMNS) + len(GROUP_COLUMNS))
 # $1 rows, $2 groups, $3 and $4 first and last day that any look-up needs.
 # - The look-up is a sub-select, not a join, so that it is an index probe whatever the planner believes of the table.
 # - Keys go in sorted, else two commits with the same keys in another order deadlock.
@@ -180,7 +182,7 @@ class LogWriter:
         parameters = statement_parameters(submissions)
         try:
             connection = self._connected()
-            outcome = connection.pgconn.exec_prepared(STATEMENT, parameters)
+            outcome = connection.pgconn.exec_prepared(STATEMENT, parameters, FORMATS)
             if outcome.status != pq.ExecStatus.TUPLES_OK:
                 raise errors.error_from_result(outcome)
         except (psycopg.DataError, errors.NotNullViolation) as error:

@@ -94,6 +94,7 @@ class Rejected(models.Model):
         managed = False
         db_table = "event_rejected"
         ordering = ["-id"]
+        verbose_name = "rejected message"
 
     def __str__(self) -> str:
         return self.code

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 BURST_SECONDS = 1.0
+# What is limited, which one of them, and how many events a second (None: no limit).
+Limit = tuple[str, str, int | None]
 
 
 @dataclass(slots=True)
@@ -44,18 +46,24 @@ class Limits:
         self._clock = clock
         self._buckets: dict[tuple[str, str], Bucket] = {}
 
-    def take(self, cost: int, limits: Iterable[tuple[str, str, int | None]]) -> int:
+    def take(self, cost: int, limits: Iterable[Limit]) -> int:
         """Take `cost` tokens from each limited bucket, or from none. Returns whole seconds to wait, 0 when granted."""
-        now = self._clock()
-        buckets = [
-            self._filled((kind, name), rate * self._share, now) for kind, name, rate in limits if rate is not None
-        ]
+        buckets = self._of(limits)
         wait = max((bucket.wait_seconds(cost) for bucket in buckets), default=0.0)
         if wait > 0:
             return max(1, math.ceil(wait))
         for bucket in buckets:
             bucket.tokens -= cost
         return 0
+
+    def wait(self, cost: int, limits: Iterable[Limit]) -> int:
+        """What `take` would say, without taking."""
+        wait = max((bucket.wait_seconds(cost) for bucket in self._of(limits)), default=0.0)
+        return max(1, math.ceil(wait)) if wait > 0 else 0
+
+    def _of(self, limits: Iterable[Limit]) -> list[Bucket]:
+        now = self._clock()
+        return [self._filled((kind, name), rate * self._share, now) for kind, name, rate in limits if rate is not None]
 
     def _filled(self, name: tuple[str, str], rate: float, now: float) -> Bucket:
         bucket = self._buckets.get(name)

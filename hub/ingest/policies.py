@@ -108,7 +108,7 @@ def find(request: HttpRequest, key: str, recall: Callable[[str], SourceRef | Non
 
 def guard_lookups(runtime: Runtime, request: HttpRequest) -> None:
     """An address that has tried many unknown keys of late waits before another one is looked up."""
-    wait = runtime.unknown_keys.take(0, [("address", peer(request), UNKNOWN_KEYS_A_SECOND)])
+    wait = runtime.unknown_keys.wait(1, [("address", peer(request), UNKNOWN_KEYS_A_SECOND)])
     if wait:
         raise RateLimited(wait_seconds=wait)
 

@@ -7,10 +7,11 @@ process that opened it: after a fork the child makes its own.
 from __future__ import annotations
 
 import os
+import select
 import threading
 from collections.abc import Callable
 
-from psycopg import Connection
+from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool
 
 Row = tuple[object, ...]
@@ -50,6 +51,14 @@ def connect() -> Connection[Row]:
     return connection
 
 
+def _refuse_dropped(connection: Connection[Row]) -> None:
+    """Raise for a connection that the server has closed: an idle one has nothing to read unless that. No round trip."""
+    watch = select.poll()
+    watch.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+    if watch.poll(0):
+        raise OperationalError("the server has closed this connection")
+
+
 def pool(size: int = 12) -> ConnectionPool[Connection[Row]]:
     """This process's pool for the present database; made on first use."""
     key = (os.getpid(), dsn())
@@ -65,6 +74,7 @@ def pool(size: int = 12) -> ConnectionPool[Connection[Row]]:
                 timeout=10.0,
                 max_idle=60.0,
                 configure=prepare_session,
+                check=_refuse_dropped,
                 open=True,
                 name="headwater",
             )

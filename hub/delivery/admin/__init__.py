@@ -17,7 +17,11 @@ site.figures.append(figures.figures)
 site.menu += [
     ("Deliveries", "deliveries", deliveries.PERMISSION),
     ("Events", "events_event_changelist", "events.view_event"),
-    ("Pipelines", "delivery_pipeline_changelist", "delivery.view_pipeline"),
+    ("Attempts", "delivery_attempt_changelist", "delivery.view_attempt"),
+    ("Retries", "delivery_retryrow_changelist", "delivery.view_retryrow"),
     ("Dead letters", "delivery_deadletter_changelist", "delivery.view_deadletter"),
+    ("Pipelines", "delivery_pipeline_changelist", "delivery.view_pipeline"),
+    ("Sources", "tenants_source_changelist", "tenants.view_source"),
+    ("Destinations", "tenants_destination_changelist", "tenants.view_destination"),
     ("Audit trail", "tenants_auditentry_changelist", "tenants.view_auditentry"),
 ]

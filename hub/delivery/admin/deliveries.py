@@ -58,7 +58,10 @@ def deliveries(request: HttpRequest) -> HttpResponse:
         "destinations": _destinations(asked.workspace),
         "statuses": STATUSES,
         "presets": PRESETS,
-        "asked": {name: request.GET.get(name, "") for name in (*KEPT, "q")},
+        "asked": {
+            **{name: request.GET.get(name, "") for name in (*KEPT, "q")},
+            "workspace": asked.workspace.slug if asked.workspace else request.GET.get("workspace", ""),
+        },
         "workspace": asked.workspace,
         "notes": asked.notes,
         "rows": _shown(page.rows),

@@ -81,6 +81,7 @@ class Migration(migrations.Migration):
                 ('sample', models.TextField()),
             ],
             options={
+                'verbose_name': 'rejected message',
                 'db_table': 'event_rejected',
                 'ordering': ['-id'],
                 'managed': False,

@@ -1,0 +1,79 @@
+"""Rows about parts that did not simply arrive: the next try, the dead letter, the record of an attempt."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from connectors.http import ItemOutcome
+from hub.delivery import record, retry
+from hub.delivery.calls import Call
+from hub.delivery.outcomes import AttemptDraft, DeadDraft, RetryDraft
+from hub.delivery.parts import Part
+from hub.delivery.run import Run
+from hub.lib import clock
+from hub.lib.net import Answer
+
+CONNECTOR_BUG = "connector_bug"
+BUG_ATTEMPTS = 2
+
+
+def attempt_number(part: Part) -> int:
+    """Which try of the part this is, counted from 1."""
+    return (part.ref.attempts if part.ref else 0) + 1
+
+
+def retry_draft(run: Run, part: Part, item: ItemOutcome) -> RetryDraft | None:
+    """When the part is tried again; None when its time is over, or when our own code has failed on it twice."""
+    now, ref, attempts = clock.now(), part.ref, attempt_number(part)
+    decision = retry.decide(
+        failed_count=attempts,
+        first_tried_at=ref.first_at if ref and ref.attempts else now,
+        now=now,
+        retry_hours=run.config.retry_hours,
+        chance=run.chance,
+        retry_after_s=item.retry_after_s,
+        heads_ordered_key=run.config.is_ordered,
+    )
+    if decision is None or (item.reason == CONNECTOR_BUG and attempts >= BUG_ATTEMPTS):
+        return None
+    return RetryDraft(
+        row=part.delivery.row,
+        mapping_id=part.rule.mapping_id,
+        state="retry",
+        attempts=attempts,
+        delay=decision.delay_s,
+        reason=item.reason,
+        status_code=item.status,
+        retry_id=ref.retry_id if ref is not None and ref.mapping_id is not None else None,
+    )
+
+
+def dead_draft(part: Part, reason: str, status: int, message: str) -> DeadDraft:
+    """The dead letter of a part."""
+    return DeadDraft(
+        row=part.delivery.row,
+        mapping_id=part.rule.mapping_id,
+        reason=reason,
+        status_code=status,
+        message=message,
+        attempts=attempt_number(part),
+        first_at=part.ref.first_at if part.ref else clock.now(),
+    )
+
+
+def attempt_draft(run: Run, call: Call, part: Part, item: ItemOutcome, answer: Answer) -> AttemptDraft:
+    """The full record of a try, without secrets."""
+    secrets = run.config.secrets
+    return AttemptDraft(
+        row=part.delivery.row,
+        mapping_id=part.rule.mapping_id,
+        delivery_id=part.delivery_id,
+        at=clock.now() - timedelta(milliseconds=answer.duration_ms),
+        attempt=attempt_number(part),
+        outcome=item.outcome.value,
+        reason=item.reason,
+        status_code=item.status,
+        duration_ms=answer.duration_ms,
+        request=record.request_text(call, secrets),
+        response=record.response_text(answer, secrets),
+    )
