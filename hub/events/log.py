@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
 
 import psycopg
 from psycopg import errors, pq
@@ -115,7 +116,12 @@ SESSION_OPTIONS = (
     "-c TimeZone=UTC"
 )
 CONNECT_SECONDS = 2
-NETWORK = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2, "tcp_user_timeout": 8000}
+NETWORK: dict[str, Any] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 8000,
+}
 
 
 class LogError(Exception):
@@ -182,7 +188,7 @@ class LogWriter:
         parameters = statement_parameters(submissions)
         try:
             connection = self._connected()
-            outcome = connection.pgconn.exec_prepared(STATEMENT, parameters, FORMATS)
+            outcome = connection.pgconn.exec_prepared(STATEMENT, cast("list[bytes]", parameters), FORMATS)
             if outcome.status != pq.ExecStatus.TUPLES_OK:
                 raise errors.error_from_result(outcome)
         except (psycopg.DataError, errors.NotNullViolation) as error:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
 from django.http import HttpResponse
 from rest_framework.exceptions import APIException
+from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
+from hub.events.log import Submission
 from hub.ingest import answers, intake, policies, services
 from hub.ingest.answers import Answer
 from hub.ingest.errors import NoSuchPath
@@ -39,13 +42,13 @@ class MessageView(LeanView):
     authentication_classes = (policies.WriteKeyAuthentication,)
     permission_classes = (policies.OriginAllowed,)
     throttle_classes = (policies.EventThrottle,)
-    parser_classes = (policies.TrackingParser,)
+    parser_classes: Sequence[type[BaseParser]] = (policies.TrackingParser,)
     route: Route = Route(None, False)
 
-    def take(self, request: Request, user_agent: str | None = None) -> tuple[services.Submission | None, intake.Intake]:
+    def take(self, request: Request, user_agent: str | None = None) -> tuple[Submission | None, intake.Intake]:
         """Sort the request's messages and prepare what the log must store."""
         source = cast(SourceRef, request.auth)
-        messages, envelope, fault = intake.messages_of(request.data, self.route.call)
+        messages, envelope, fault = intake.messages_of(policies.body_of(request), self.route.call)
         arrival = Arrival(
             services.received_now(),
             str(source.source_id),

@@ -7,7 +7,7 @@ after each request: otherwise every request is garbage that only the collector c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
 from django.http import HttpRequest, HttpResponse
@@ -54,21 +54,22 @@ class LeanRequest(Request):
         return self._full_data
 
     def _load_data_and_files(self) -> None:
-        parser = self.parsers[0]
+        parser: Any = cast("list[BaseParser]", self.parsers)[0]
         self._data = self._full_data = parser.parse(self._request, None, self.parser_context)
 
     def authenticate(self) -> None:
         """Run the authenticators, whose errors are ours and never attribute errors to be told apart."""
-        self._authenticate()
+        self._authenticate()  # type: ignore[attr-defined]
 
 
 class LeanView(APIView):
     """Base of the tracking API's views. Subclasses name their policies as any DRF view does."""
 
     renderer_classes = (JSONRenderer,)
-    authentication_classes = ()
-    permission_classes = ()
-    throttle_classes = ()
+    authentication_classes: Sequence[type[BaseAuthentication]] = ()
+    permission_classes: Sequence[Any] = ()
+    throttle_classes: Sequence[type[BaseThrottle]] = ()
+    parser_classes: Sequence[type[BaseParser]] = ()
     content_negotiation_class = AlwaysJson
     schema = None
     # What a view answers itself is added by `as_view`; OPTIONS is every view's.
@@ -83,7 +84,7 @@ class LeanView(APIView):
         super().__init_subclass__(**kwargs)
         cls._parsers = [parser() for parser in cls.parser_classes]
         cls._authenticators = [authenticator() for authenticator in cls.authentication_classes]
-        cls._permissions = [cast("type[BasePermission]", permission)() for permission in cls.permission_classes]
+        cls._permissions = [permission() for permission in cls.permission_classes]
         cls._throttles = [throttle() for throttle in cls.throttle_classes]
 
     def get_parsers(self) -> list[BaseParser]:
@@ -124,18 +125,18 @@ class LeanView(APIView):
             self.check_permissions(request)
             self.check_throttles(request)
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             answer = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
         finally:
             if hasattr(self, "request"):
-                self.request.parser_context = None
+                self.request.parser_context = None  # type: ignore[assignment]
         submission = getattr(answer, "submission", None)
         if submission is None or hasattr(request, "answers_later"):
             return answer
         return committed(request, answer, submission)
 
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
         return cors.preflight(request._request)
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
@@ -154,9 +155,9 @@ class LeanView(APIView):
         """The answer to a request that is refused as a whole."""
         return answers.refused(error)
 
-    def finalize_response(
+    def finalize_response(  # type: ignore[override]
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
-    ) -> HttpResponse:  # type: ignore[override]
+    ) -> HttpResponse:
         answer = cast(HttpResponse, response)
         cors.allow(request._request, answer)
         return answer

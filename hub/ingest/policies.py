@@ -32,7 +32,7 @@ class TrackingParser(BaseParser):
 
     media_type = "*/*"
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Decoded:
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Decoded:  # type: ignore[override]
         view = cast("MessageView", parser_context["view"])
         raw = whole_body(stream, view.route.limit)
         return decode(raw, stream.META.get("HTTP_CONTENT_ENCODING", ""), view.route.limit)
@@ -43,8 +43,13 @@ class PixelParser(BaseParser):
 
     media_type = "*/*"
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Decoded:
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Decoded:  # type: ignore[override]
         return pixels.decoded(stream.GET)
+
+
+def body_of(request: Request) -> Decoded:
+    """What the parser made of the request's body; the first call reads it."""
+    return cast(Decoded, request.data)
 
 
 def whole_body(request: HttpRequest, limit: int) -> bytes:
@@ -62,7 +67,7 @@ class WriteKeyAuthentication(BaseAuthentication):
     """Finds the source by its write key: Basic user name, else the body's field, else the first message's."""
 
     def authenticate(self, request: Request) -> tuple[None, SourceRef]:
-        key = header_key(request._request.META.get("HTTP_AUTHORIZATION", "")) or body_key(request.data)
+        key = header_key(request._request.META.get("HTTP_AUTHORIZATION", "")) or body_key(body_of(request))
         source = find(request._request, key) if key else None
         if source is None:
             raise UnknownSource()
@@ -145,7 +150,7 @@ class EventThrottle(BaseThrottle):
         if source.key_rate is None and source.source_rate is None and source.workspace_rate is None:
             return True
         wait = current().limits.take(
-            event_count(request.data),
+            event_count(body_of(request)),
             (
                 ("key", source.key_digest, source.key_rate),
                 ("source", str(source.source_id), source.source_rate),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import uuid
 
 import uuid_utils
@@ -28,9 +29,16 @@ def key16(text: str) -> str:
 
 
 def base62(raw: bytes) -> str:
-    """16 bytes as one number in base 62: always 22 digits, for equal length is what makes ids easy to recognise."""
-    high, low = divmod(int.from_bytes(raw[:16], "big"), HALF)
-    return _eleven(high) + _eleven(low)
+    """The bytes as one number in base 62, as long as the largest number of that many bytes needs: 22 digits for 16."""
+    number = int.from_bytes(raw, "big")
+    if len(raw) == 16:
+        high, low = divmod(number, HALF)
+        return _eleven(high) + _eleven(low)
+    digits: list[str] = []
+    for _ in range(math.ceil(len(raw) * 8 / math.log2(62))):
+        number, digit = divmod(number, 62)
+        digits.append(ALPHABET[digit])
+    return "".join(reversed(digits))
 
 
 def _eleven(number: int) -> str:
@@ -49,4 +57,4 @@ def delivery_id(place: str, source_id: str, message_id: str, received_at: str) -
     `received_at` is part of it so that after a restore to an earlier time a reused message id is a new delivery.
     """
     text = f"{place}|{source_id}|{message_id}|{received_at}"
-    return "msg_" + base62(hashlib.sha256(text.encode()).digest())
+    return "msg_" + base62(hashlib.sha256(text.encode()).digest()[:16])

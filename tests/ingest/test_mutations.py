@@ -7,6 +7,7 @@ Valid bodies of every endpoint are mutated at random, from a fixed seed, as text
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
 import random
@@ -25,8 +26,8 @@ SEED = 20_261_124
 SINGLE = ["track", "identify", "page", "screen", "group", "alias", "t", "i", "p", "s", "g", "a"]
 BATCH = ["batch", "import", "b", ""]
 ODD_VALUES: list[Any] = [
-    None, True, 0, -1, 1.5, 2**63, 2**64, 10**40, 1e308, "", "x", "\x00", "\x1e", "\x1f", "a\x1fb\x1fc", "\ud800", "ü" * 50,
-    "x" * 40_000, [], {}, [[[[]]]], {"a": {"b": {}}}, ["\x1f"], {"\x00": "\x1e"},
+    None, True, 0, -1, 1.5, 2**63, 2**64, 10**40, 1e308, "", "x", "\x00", "\x1e", "\x1f", "a\x1fb\x1fc", "\ud800",
+    "ü" * 50, "x" * 40_000, [], {}, [[[[]]]], {"a": {"b": {}}}, ["\x1f"], {"\x00": "\x1e"},
 ]  # fmt: skip
 ODD_TEXT = [
     b"NaN", b"-Infinity", b"1e999", b"\\u0000", b"\\u001f", b"\\u001e", b"\\ud800", b"\\udc00\\ud800", b"\xff", b"\x00",
@@ -78,8 +79,11 @@ def scarred(draw: random.Random, body: bytes) -> bytes:
 def mutated(draw: random.Random, number: int) -> tuple[str, str, bytes, dict[str, str], set[str]]:
     """One request: method, path and query, body, headers, and the ids of the messages that are untouched in it."""
     if draw.random() < 0.05:
-        item = spoiled(draw, message(draw, number * 10)) | {"writeKey": WRITE_KEY}
-        return "GET", "/v1/pixel/track?data=" + quote(json.dumps(item).encode().hex()), b"", {}, set()
+        item = message(draw, number * 10)
+        sound = {item["messageId"]} if draw.random() < 0.5 else set()
+        item = (item if sound else spoiled(draw, item)) | {"writeKey": WRITE_KEY}
+        packed = base64.b64encode(json.dumps(item).encode()).decode()
+        return "GET", f"/v1/pixel/track?data={quote(packed)}", b"", {}, sound
     kind = draw.choice(["single", "batch", "batch", "batch"])
     items = [message(draw, number * 10 + place) for place in range(1 if kind == "single" else draw.randrange(1, 5))]
     hurt = {place for place in range(len(items)) if draw.random() < 0.4}

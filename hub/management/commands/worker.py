@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
+from celery.exceptions import SecurityWarning
 from django.core.management.base import BaseCommand, CommandParser
 
 from hub.celery import app
@@ -30,5 +32,7 @@ class Command(BaseCommand):
         except LaunchError as error:
             self.stderr.write(str(error))
             sys.exit(EXIT_CODE)
+        # Celery warns of root because of pickle, which this application does not accept.
+        warnings.simplefilter("ignore", SecurityWarning)
         options = ["--pool=threads", f"--concurrency={concurrency}", f"--queues={_QUEUES}", "--loglevel=WARNING"]
         app.worker_main(["--quiet", "worker", *options, "--without-gossip", "--without-mingle", "--without-heartbeat"])

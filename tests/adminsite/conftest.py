@@ -1,0 +1,38 @@
+"""A workspace with a source, a destination, its pipeline, and one row in every table of the admin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from hub.delivery.models import Pipeline
+from tenants.models import Destination, Source, Workspace
+from tests import factories
+from tests.adminsite import staff
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What most tests of the admin look at."""
+
+    workspace: Workspace
+    source: Source
+    destination: Destination
+    pipeline: Pipeline
+    seq: int
+
+
+@pytest.fixture(autouse=True)
+def _no_collected_files(settings: Any) -> None:
+    """Files are served from where they lie; a folder of collected ones does not exist here."""
+    settings.STATIC_ROOT = None
+
+
+@pytest.fixture
+def scene(acme: Workspace) -> Scene:
+    source = factories.make_source(acme, "web")
+    destination = factories.make_destination(acme, "hook", sources=[source])
+    pipeline = staff.make_pipeline(destination)
+    return Scene(acme, source, destination, pipeline, staff.make_event(source))
