@@ -6,21 +6,27 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin import helpers
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from hub.adminsite import reveal
 from hub.adminsite.acts import Act, confirm
 from hub.adminsite.changelists import KeysetChangeList, PreparedChangeList
 from hub.adminsite.counting import EstimatingPaginator
-from hub.adminsite.text import clip
+from hub.adminsite.text import cell, clip
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
 else:
     Base = admin.ModelAdmin
+
+
+SELECT_ALL = SafeString('<input type="checkbox" id="action-toggle" aria-label="Select all rows">')
 
 
 class ReadOnlyAdmin(Base):
@@ -48,6 +54,13 @@ class ReadOnlyAdmin(Base):
         """Add to the rows of a page, with one query for all of them, what their columns need."""
         for row in rows:
             row.is_revealed = reveal.is_revealed(request, reveal.key_of(row))
+
+    @admin.display(description=SELECT_ALL)
+    def action_checkbox(self, obj: Any) -> str:
+        """The box that selects a row, named by its key: the row's own text may be anything."""
+        attrs = {"class": "action-select", "aria-label": f"Select {self.opts.verbose_name} {obj.pk}"}
+        box = forms.CheckboxInput(attrs, lambda value: False)
+        return box.render(helpers.ACTION_CHECKBOX_NAME, str(obj.pk))
 
     def describe(self, row: Any) -> str:
         """The row in a line, for the sample of an act."""
@@ -86,6 +99,16 @@ class ReadOnlyAdmin(Base):
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         """There is no history of its own: the audit trail has it."""
         return self.changeform_view(request, object_id, "", {**(extra_context or {}), "show_save": False})
+
+
+def text_column(name: str, label: str = "", length: int = 60) -> Any:
+    """A column for a field that may hold anything: clipped, isolated, with what deceives the eye spelt out."""
+
+    @admin.display(description=label or name.replace("_", " "))
+    def shown(_admin: ReadOnlyAdmin, row: Any) -> str:
+        return cell(getattr(row, name), length)
+
+    return shown
 
 
 class LogAdmin(ReadOnlyAdmin):

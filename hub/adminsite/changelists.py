@@ -9,7 +9,6 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest
-
 from django.utils.text import capfirst
 
 from hub.adminsite.counting import EstimatingPaginator

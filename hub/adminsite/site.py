@@ -170,7 +170,8 @@ def statement_timeout() -> Iterator[None]:
     try:
         yield
     finally:
-        if connection.connection is not None and not connection.needs_rollback:
+        # Inside a transaction the end of that undoes it, or the setting stays until this one's own end.
+        if connection.connection is not None and not connection.in_atomic_block:
             with connection.cursor() as cursor:
                 cursor.execute("RESET statement_timeout")
 

@@ -17,6 +17,7 @@ from connectors import http, registry
 from connectors.base import ALL_CALLS, Action, Connector
 from connectors.errors import ConnectorError
 from connectors.http import ItemOutcome, RequestSpec, Response
+from connectors.settings import secret_values
 from hub.expressions.errors import ExpressionError
 from hub.expressions.filters import compile_filter, parse_fql
 from hub.expressions.mappings import compile_mapping
@@ -128,7 +129,7 @@ def load(connection: PgConnection[Row], workspace_id: UUID, destination_id: UUID
         is_ordered=destination.ordering == "per_user",
         retry_hours=destination.retry_hours,
         calls_per_second=_rate(destination.rate_limit),
-        secrets=_texts([opened[name] for name in destination.secrets if name in opened]),
+        secrets=secret_values(connector, opened),
         status=destination.status,
         public_url=settings.PUBLIC_URL,
         subscription=subscription,
@@ -225,17 +226,3 @@ def _whole_event(fields: object) -> Transform | None:
         return None
     [(key, value)] = fields.items()
     return (lambda event: {key: event}) if value == WHOLE_EVENT else None
-
-
-def _texts(values: list[object]) -> tuple[str, ...]:
-    """Every text inside secret settings, longest first, so that none of them is ever written down."""
-    found: set[str] = set()
-    while values:
-        value = values.pop()
-        if isinstance(value, str) and len(value) >= 4:
-            found.add(value)
-        elif isinstance(value, dict):
-            values.extend(value.values())
-        elif isinstance(value, list):
-            values.extend(value)
-    return tuple(sorted(found, key=len, reverse=True))

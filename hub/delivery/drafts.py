@@ -63,7 +63,7 @@ def dead_draft(part: Part, reason: str, status: int, message: str) -> DeadDraft:
 
 def attempt_draft(run: Run, call: Call, part: Part, item: ItemOutcome, answer: Answer) -> AttemptDraft:
     """The full record of a try, without secrets."""
-    secrets = run.config.secrets
+    secrets = (*record.credentials_of(call), *run.config.secrets)
     return AttemptDraft(
         row=part.delivery.row,
         mapping_id=part.rule.mapping_id,

@@ -26,7 +26,7 @@ from hub.events.models import Event
 
 PAGE = 100
 LOOKED_AT = 2_000
-FIRST_BATCHES, MOST_BATCHES = 20, 320
+FIRST_BATCHES, MOST_BATCHES = 60, 240
 ENDED = {Status.DELIVERED: "delivered", Status.FILTERED: "filtered"}
 STATUSES = ("delivered", "filtered", "retrying", "pending", "dead")
 PLACE = re.compile(r"^(\d{1,18})-(\d{1,6})\.(\d{1,18})\.(\d{1,18})$")

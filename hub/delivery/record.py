@@ -13,8 +13,15 @@ from hub.delivery.calls import Call
 from hub.lib.net import Answer
 
 BODY_KEPT = 2_048
+SHORTEST = 4
 HIDDEN = "••••"
 HIDDEN_HEADERS = re.compile(r"authorization|cookie|token|secret|password|api-?key|signature", re.IGNORECASE)
+
+
+def credentials_of(call: Call) -> tuple[str, ...]:
+    """What the call's secret headers say, whole and without a scheme's name: a receiver may echo it."""
+    values = [value for name, value in map(_split, call.headers) if HIDDEN_HEADERS.search(name)]
+    return tuple({form for value in values for form in (value, value.rpartition(" ")[2]) if len(form) >= SHORTEST})
 
 
 def request_text(call: Call, secrets: Sequence[str]) -> str:

@@ -85,16 +85,15 @@ WITH sent AS MATERIALIZED (
     UNION ALL SELECT workspace_id, source_id, key, other_day FROM unseen WHERE other_day <> day
     ORDER BY 1, 2, 3, 4
     ON CONFLICT DO NOTHING RETURNING workspace_id, source_id, key, day
-), fresh AS MATERIALIZED (
-    SELECT i.* FROM input i JOIN claimed c USING (workspace_id, source_id, key, day)
 ), appended AS (
     INSERT INTO event_log (workspace_id, source_id, epoch, received_at, message_key, user_key, flags, type,
                            event_name, user_id, anonymous_id, message_id, body)
     SELECT workspace_id, source_id, (SELECT epoch FROM log_epoch WHERE id = 1), received_at, message_key, user_key,
            flags, type, event_name, user_id, anonymous_id, message_id, body
-    FROM fresh ORDER BY place
+    FROM input JOIN claimed USING (workspace_id, source_id, key, day) ORDER BY place
+    RETURNING workspace_id, source_id, (received_at AT TIME ZONE 'UTC')::date AS day
 ), accepted AS (
-    SELECT workspace_id, source_id, day, count(*)::integer AS rows FROM fresh GROUP BY 1, 2, 3
+    SELECT workspace_id, source_id, day, count(*)::integer AS rows FROM appended GROUP BY 1, 2, 3
 ), counted AS (
     INSERT INTO event_count (workspace_id, source_id, epoch, day, received, rejected, duplicate, accepted)
     SELECT g.workspace_id, g.source_id, (SELECT epoch FROM log_epoch WHERE id = 1), g.day, g.received, g.rejected,
@@ -113,7 +112,7 @@ VALUES (%s, %s, %s, %s, %s, %s, %s)
 SESSION_OPTIONS = (
     "-c statement_timeout=5000 -c lock_timeout=4000 -c idle_in_transaction_session_timeout=10000 -c jit=off "
     "-c plan_cache_mode=force_generic_plan -c enable_nestloop=off -c enable_mergejoin=off -c enable_seqscan=off "
-    "-c TimeZone=UTC"
+    "-c work_mem=32MB -c TimeZone=UTC"
 )
 CONNECT_SECONDS = 2
 NETWORK: dict[str, Any] = {

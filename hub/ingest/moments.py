@@ -55,8 +55,7 @@ def _in_utc(when: datetime) -> datetime:
 
 def written(when: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, or microseconds where the client gave them."""
-    timespec = "microseconds" if when.microsecond % 1000 else "milliseconds"
-    return when.isoformat(timespec=timespec)[:-6] + "Z"
+    return when.isoformat("T", "microseconds" if when.microsecond % 1000 else "milliseconds")[:-6] + "Z"
 
 
 def rewritten(text: object, when: datetime) -> str:
@@ -64,7 +63,9 @@ def rewritten(text: object, when: datetime) -> str:
     if (
         isinstance(text, str)
         and len(text) == CANONICAL_LENGTH
-        and (text[10], text[19], text[23]) == ("T", ".", "Z")
+        and text[10] == "T"
+        and text[19] == "."
+        and text[23] == "Z"
         and text.isascii()
     ):
         return text
@@ -74,11 +75,17 @@ def rewritten(text: object, when: datetime) -> str:
 def corrected(original: datetime, sent_at: datetime | None, received_at: datetime) -> datetime:
     """The time by our clock: what passed between event and sending, counted back from receipt; kept in sane bounds.
 
-    Without `sentAt` nothing is known of the client's clock, and a historical import keeps its dates.
+    Without `sentAt` nothing is known of the client's clock, and a historical import keeps its dates. With it the time
+    is an estimate, which is given in milliseconds.
     """
-    when = original if sent_at is None else _counted_back(original, sent_at, received_at)
-    when = min(max(when, received_at - PAST), received_at + FUTURE)
-    return when.replace(microsecond=when.microsecond // 1000 * 1000) if sent_at else when
+    if sent_at is None:
+        when = original
+    else:
+        when = _counted_back(original, sent_at, received_at)
+        when = when.replace(microsecond=when.microsecond // 1000 * 1000)
+    if received_at - PAST <= when <= received_at + FUTURE:
+        return when
+    return received_at + FUTURE if when > received_at else received_at - PAST
 
 
 def _counted_back(original: datetime, sent_at: datetime, received_at: datetime) -> datetime:

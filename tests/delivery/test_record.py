@@ -64,3 +64,11 @@ def test_any_bytes_become_text_that_the_database_takes(body: bytes) -> None:
     shown = record.response_text(Answer(200, body=body), ())
     assert "\\u0000" not in shown
     assert json.loads(shown)["status"] == 200
+
+
+def test_an_answer_that_echoes_our_credentials_gives_nothing_away() -> None:
+    basic = b64encode(b"ada:s3cret-password").decode()
+    call = Call("POST", "https://a.test/", [f"authorization: Basic {basic}", "x-note: hello"])
+    shown = record.response_text(Answer(401, body=f"you sent {basic}".encode()), record.credentials_of(call))
+    assert basic not in shown
+    assert "you sent" in shown

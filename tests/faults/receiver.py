@@ -1,7 +1,8 @@
 """A receiver that can be switched at run time and counts what it has taken, by message id and by delivery id.
 
-One thread and a raw protocol, so that the receiver is never what a test waits for. Each channel is a path with
-a mode of its own: a status to answer with, HANG or CLOSE. Only what was answered with 2xx counts as taken.
+One thread and a raw protocol, so that the receiver is never what a test waits for. Each channel is a path with a mode
+of its own: a status to answer with, HANG or CLOSE; `extra` holds header lines of its answers. Only what was answered
+with 2xx counts as taken.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Channel:
     mode: Mode = 200
     keeps_bodies: bool = False
     extra: str = ""
+    is_echo: bool = False
     asked: int = 0
     messages: Counter[str] = field(default_factory=Counter)
     deliveries: Counter[str] = field(default_factory=Counter)
@@ -107,9 +109,15 @@ class SwitchReceiver:
         """Stop listening and end every connection."""
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
 
-    def answer(self, path: str, headers: Headers, body: bytes) -> tuple[int, str]:
+    def answer(self, path: str, headers: Headers, body: bytes) -> tuple[int, bytes]:
+        """The status of an answer and its bytes; an echo says what it was sent, as careless receivers do."""
         channel = self._channels.get(path)
-        return (channel.take(headers, body), channel.extra) if channel else (404, "")
+        if channel is None:
+            return 404, b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n"
+        status = channel.take(headers, body)
+        said = repr(headers).encode() if channel.is_echo else b"ok"
+        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(said)}\r\n{channel.extra}\r\n"
+        return status, head.encode() + said
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -169,10 +177,10 @@ class _Protocol(asyncio.Protocol):
         if len(rest) < size:
             return False
         self._buffer = rest[size:]
-        status, extra = self._receiver.answer(first.split(" ")[1], headers, rest[:size])
+        status, answer = self._receiver.answer(first.split(" ")[1], headers, rest[:size])
         if status == CLOSE:
             self.transport.abort()
         elif status != HANG:
             with contextlib.suppress(RuntimeError):
-                self.transport.write(f"HTTP/1.1 {status} X\r\nContent-Length: 2\r\n{extra}\r\nok".encode())
+                self.transport.write(answer)
         return status > 0

@@ -1,4 +1,4 @@
-"""A workspace of its own in a running product: one source, destinations at a switchable receiver, and what to ask of it."""
+"""A workspace of its own in a running product: a source, destinations at a switchable receiver, what to ask of it."""
 
 from __future__ import annotations
 
@@ -96,5 +96,3 @@ class Stage:
             assert channel.repeats() == channel.deliveries.total() - len(channel.deliveries)
         for slug, channel in self.channels.items():
             assert self.row(slug)["delivered"] == self.row(slug)["eligible"] == len(channel.messages)
-
-

@@ -113,3 +113,12 @@ def test_a_stop_in_the_middle_of_everything_is_clean_each_time(own_product: Prod
         own_product.start()
         stage.hook.await_all(generator.books.confirmed)
         stage.waiting()
+
+
+def test_a_destination_that_comes_back_gets_its_backlog_by_itself(own_product: Product, switch: SwitchReceiver) -> None:
+    stage = Stage(own_product, switch)
+    stage.hook.mode = 503
+    with stage.load() as generator:
+        time.sleep(AWAY_SECONDS)
+        stage.hook.mode = 200
+    stage.check(generator.books, kills=0)

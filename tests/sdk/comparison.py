@@ -1,7 +1,7 @@
 """When a delivered message says the same as the one that was sent, by the rules of Segment's library tester. Pure.
 
 What a server or an SDK may add or change is left out on both sides, and so is a top-level object that is empty; all
-the rest must be deeply equal, in type as well as in value.
+the rest must be deeply equal, in JSON's types as well as in value.
 """
 
 from __future__ import annotations
@@ -47,8 +47,15 @@ def _differences(path: str, one: object, other: object) -> Iterable[str]:
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         for place, pair in enumerate(zip(one, other, strict=True)):
             yield from _differences(f"{path}[{place}]", *pair)
+    elif is_number(one) and is_number(other):
+        yield from () if one == other else (path,)
     elif type(one) is not type(other) or one != other:
         yield path
+
+
+def is_number(value: object) -> bool:
+    """JSON knows one kind of number: 1 and 1.0 are the same. A boolean is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 MISSING = object()

@@ -48,7 +48,8 @@ def test_any_other_change_is_found(name: str, change: dict[str, Any]) -> None:
     ("one", "other", "path"),
     [
         (1, True, "$.properties.x"),
-        (1, 1.0, "$.properties.x"),
+        (1, 2, "$.properties.x"),
+        (1, "1", "$.properties.x"),
         ("", None, "$.properties.x"),
         ([1, 2], [2, 1], "$.properties.x[0]"),
         ([1], [1, 2], "$.properties.x"),
@@ -57,6 +58,10 @@ def test_any_other_change_is_found(name: str, change: dict[str, Any]) -> None:
 )
 def test_a_difference_is_named_by_its_path(one: object, other: object, path: str) -> None:
     assert differences({"properties": {"x": one}}, {"properties": {"x": other}})[0] == path
+
+
+def test_one_number_written_in_two_ways_is_the_same() -> None:
+    assert differences({"properties": {"x": 1}}, {"properties": {"x": 1.0}}) == []
 
 
 def test_an_empty_object_is_left_out_at_the_top_only() -> None:

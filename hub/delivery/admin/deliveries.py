@@ -77,7 +77,8 @@ def _read(request: HttpRequest, workspaces: Sequence[Workspace]) -> Asked:
     slug = request.GET.get("workspace", "").strip()
     asked = Asked()
     if slug:
-        asked.workspace = Workspace.objects.filter(slug=slug).first()
+        known = next((each for each in workspaces if each.slug == slug), None)
+        asked.workspace = known or Workspace.objects.filter(slug=slug).first()
         if asked.workspace is None:
             asked.notes.append(f"There is no workspace {clip(slug)}.")
     elif len(workspaces) == 1:

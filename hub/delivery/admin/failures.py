@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from hub.adminsite.acts import Act
+from hub.adminsite.base import text_column
 from hub.adminsite.filters import ChoiceFilter, TextFilter, TimeRange
 from hub.adminsite.site import site
 from hub.adminsite.text import cell, pseudonym, visible, without_contacts
@@ -138,7 +139,16 @@ class RetryRowAdmin(FailureAdmin):
     list_filter = (FirstRange, WorkspaceFilter, PipelinesDestinationFilter, StateFilter, ReasonFilter)
     fields = (
         *("id", "workspace_name", "source_name", "destination_name", "mapping_name", "event", "person", "day"),
-        *("state", "attempts", "reason_shown", "reason_in_words", "status_code", "first_at", "next_run_at", "job_id"),
+        *(
+            "state",
+            "attempts",
+            "reason_shown",
+            "reason_in_words",
+            "status_code",
+            "first_at",
+            "next_run_at",
+            "job_shown",
+        ),
     )
     acts = (
         Act(
@@ -149,6 +159,8 @@ class RetryRowAdmin(FailureAdmin):
             _retry_now,
         ),
     )
+
+    job_shown = text_column("job_id", "job id", 200)
 
 
 @admin.register(DeadLetter, site=site)
@@ -167,7 +179,7 @@ class DeadLetterAdmin(FailureAdmin, PayloadAdmin):
     )
     list_filter = (TimeRange, WorkspaceFilter, DestinationFilter, SeenToFilter, ReasonFilter)
     fields = (
-        *("id", "at", "workspace_name", "source_name", "destination_name", "mapping_name", "event", "message_id"),
+        *("id", "at", "workspace_name", "source_name", "destination_name", "mapping_name", "event", "message_id_shown"),
         *("person", "day", "reason_shown", "reason_in_words", "status_code", "message_in_full", "attempts"),
         *("first_at", "discarded_at"),
     )
@@ -187,6 +199,8 @@ class DeadLetterAdmin(FailureAdmin, PayloadAdmin):
             _discard,
         ),
     )
+
+    message_id_shown = text_column("message_id", "message id", 255)
 
     def about_events(self, queryset: QuerySet[Any], seqs: list[int]) -> QuerySet[Any]:
         destinations = list(Pipeline.objects.values_list("destination_id", flat=True)[:10_000])
