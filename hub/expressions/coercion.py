@@ -15,9 +15,6 @@ Resolver: TypeAlias = Callable[[object], object]
 MISSING: Final = object()
 """JavaScript's undefined: the value of a path that leads nowhere. JSON has no such value, so it never leaves here."""
 
-RECORDED_MISSING: Final = {"$undefined": True}
-"""How an event recorded in JavaScript writes a member that was undefined; it has no text."""
-
 
 def number_text(value: float) -> str:
     """Write a number as JavaScript does: 1 for 1.0, 0.00001 rather than 1e-05."""
@@ -55,7 +52,7 @@ def to_text(value: object) -> str:
 
 def text_or_blank(value: object) -> str:
     """Convert to text, with nothing at all for null and for what is missing."""
-    if value is None or value is MISSING or value == RECORDED_MISSING:
+    if value is None or value is MISSING:
         return ""
     return to_text(value)
 

@@ -15,15 +15,14 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 
-from hub.events.log import LogError, LogUnavailable, Submission
+from hub.events.log import Submission
 from hub.ingest import answers, policies, routes
-from hub.ingest.committer import ANSWER_WITHIN_SECONDS, Ticket
-from hub.ingest.deadlines import Deadlines
 from hub.ingest.errors import TooSlow, Unavailable
 from hub.ingest.keys import KeyNotCached
 from hub.ingest.lean import View, not_stored
 from hub.ingest.normalising import BATCH_LIMIT
 from hub.ingest.runtime import current
+from hub.ingest.waiting import room
 from hub.observability import log
 
 Scope = MutableMapping[str, Any]
@@ -31,7 +30,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-BODY_SECONDS = 15.0
 LOOK_UP_SECONDS = 4.0
 DRAIN_BYTES = 1024 * 1024
 KEPT_BYTES = BATCH_LIMIT + 1
@@ -98,30 +96,10 @@ def front_door(django_app: Application) -> Application:
 _threads = ThreadPoolExecutor(2, thread_name_prefix="large-bodies")
 
 
-class LoopLimits:
-    """The time limits of one event loop."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.bodies = Deadlines(loop, BODY_SECONDS)
-        self.commits = Deadlines(loop, ANSWER_WITHIN_SECONDS)
-
-
-_limits: list[LoopLimits] = []
-
-
-def limits() -> LoopLimits:
-    """Those of the running loop; a process has one, tests have many."""
-    loop = asyncio.get_running_loop()
-    if not _limits or _limits[0].loop is not loop:
-        _limits[:] = [LoopLimits(loop)]
-    return _limits[0]
-
-
 async def serve(view: View, arguments: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
     """Read the body, run the view, wait for the commit, answer."""
     try:
-        body = b"" if scope["method"] in WITHOUT_BODY else await limits().bodies.within(read_body(receive))
+        body = b"" if scope["method"] in WITHOUT_BODY else await room().bodies.within(read_body(receive))
     except ClientGone:
         return
     except TimeoutError:
@@ -194,15 +172,7 @@ async def look_up(request: FrontRequest, key: str) -> None:
 
 async def committed(request: FrontRequest, answer: HttpResponse, submission: Submission) -> HttpResponse:
     """The answer once its submission is committed; 503 when it cannot be, or not in time."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[LogError | None] = loop.create_future()
-    try:
-        current().committer.submit(Ticket(submission, loop, future))
-        error = await limits().commits.within(future)
-    except TimeoutError:
-        error = LogUnavailable("no commit in time")
-    except LogError as refusal:
-        error = refusal
+    error = await room().commit(submission)
     return answer if error is None else not_stored(request, error)
 
 

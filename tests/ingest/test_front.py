@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hub.events.log import LogUnavailable
-from hub.ingest import front, runtime
+from hub.ingest import front, runtime, waiting
 from hub.ingest.committer import Committer
 from hub.ingest.deadlines import Deadlines
 from hub.ingest.keys import KeyCache
@@ -117,7 +117,7 @@ def test_a_client_that_goes_away_in_mid_body_has_sent_nothing(writer: ScriptedWr
 def test_a_body_that_does_not_arrive_in_time_is_answered_408(
     writer: ScriptedWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(front, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(waiting, "BODY_SECONDS", 0.05)
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -154,7 +154,7 @@ def test_the_answer_waits_for_the_commit_and_holds_nobody_up(writer: ScriptedWri
 
 
 def test_a_commit_that_takes_too_long_is_answered_503(writer: ScriptedWriter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front, "ANSWER_WITHIN_SECONDS", 0.05)
+    monkeypatch.setattr(waiting, "ANSWER_WITHIN_SECONDS", 0.05)
     writer.gate.clear()
     reply = DOOR.send("POST", "/v1/track", track())
     assert (reply.status, reply.json["code"]) == (503, "unavailable")

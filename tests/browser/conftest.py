@@ -1,0 +1,58 @@
+"""A real browser in front of a real server; any console error or request to elsewhere fails the test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.adminsite import staff
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: uv sync --group browser")
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--no-first-run", "--disable-quic"),
+)
+# Playwright's loop runs in this thread; Django would refuse its own synchronous queries beside it.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_collected_files(settings: Any) -> None:
+    """Files are served from where they lie; a folder of collected ones does not exist here."""
+    settings.STATIC_ROOT = None
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(request: pytest.FixtureRequest, chromium: Any, live_server: Any) -> Iterator[Any]:
+    """A page in either theme, at the sign-in form; what the browser complains about is a failure."""
+    context = chromium.new_context(color_scheme=request.param, base_url=live_server.url)
+    shown = context.new_page()
+    complaints: list[str] = []
+    shown.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    shown.on("pageerror", lambda error: complaints.append(str(error)))
+    shown.on("requestfailed", lambda failed: complaints.append(failed.url))
+    shown.on("request", lambda sent: None if _is_own(sent.url, live_server.url) else complaints.append(sent.url))
+    staff.make_staff("Operator", email="olga@staff.test")
+    yield shown
+    context.close()
+    assert complaints == []
+
+
+def _is_own(url: str, base: str) -> bool:
+    return url.startswith((base, "data:"))
