@@ -56,7 +56,7 @@ class ReadOnlyAdmin(Base):
             row.is_revealed = reveal.is_revealed(request, reveal.key_of(row))
 
     @admin.display(description=SELECT_ALL)
-    def action_checkbox(self, obj: Any) -> str:
+    def action_checkbox(self, obj: Any) -> SafeString:
         """The box that selects a row, named by its key: the row's own text may be anything."""
         attrs = {"class": "action-select", "aria-label": f"Select {self.opts.verbose_name} {obj.pk}"}
         box = forms.CheckboxInput(attrs, lambda value: False)

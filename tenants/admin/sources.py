@@ -49,9 +49,7 @@ def rotate(request: HttpRequest, rows: Sequence[Source], reason: str) -> HttpRes
         "key": issued.plain,
         "is_public": issued.row.is_public,
     }
-    response = TemplateResponse(request, "admin/new_write_key.html", context)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return TemplateResponse(request, "admin/new_write_key.html", context)
 
 
 @transaction.atomic

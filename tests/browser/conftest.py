@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from tests.adminsite import staff
 
@@ -20,6 +21,8 @@ FLAGS = (
 )
 # Playwright's loop runs in this thread; Django would refuse its own synchronous queries beside it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+# Files are served from where they lie; a folder of collected ones does not exist here.
+settings.STATIC_ROOT = None
 
 
 @pytest.fixture(scope="session")
@@ -30,12 +33,6 @@ def chromium() -> Iterator[Any]:
         browser = running.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
         yield browser
         browser.close()
-
-
-@pytest.fixture(autouse=True)
-def _no_collected_files(settings: Any) -> None:
-    """Files are served from where they lie; a folder of collected ones does not exist here."""
-    settings.STATIC_ROOT = None
 
 
 @pytest.fixture(params=["light", "dark"])

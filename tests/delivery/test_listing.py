@@ -128,7 +128,7 @@ def test_an_events_deliveries_are_found_in_all_three_tables(
 def test_a_delivery_id_is_found_without_a_kept_attempt(source: Source, hook: Destination, globex: Workspace) -> None:
     event = Event.objects.get(seq=staff.make_event(source, message="m-1"))
     mapping = Mapping.unscoped.filter(destination=hook)[0]
-    text = delivery_id(str(hook.pk), str(mapping.pk), str(source.pk), "m-1", event.received_at.isoformat())
+    text = delivery_id(f"{hook.pk}|{mapping.pk}", str(source.pk), "m-1", event.received_at.isoformat())
     found = find_delivery(source.workspace_id, text)
     assert (found.seq, found.is_recomputed) == (event.seq, True)
     assert find_delivery(globex.pk, text).seq is None

@@ -1,0 +1,33 @@
+"""The order book: one call per user at a time, those behind a failure are held."""
+
+from __future__ import annotations
+
+from hub.delivery.ordering import OrderBook
+
+
+def test_the_first_of_a_user_starts_and_the_next_waits() -> None:
+    book: OrderBook[str] = OrderBook()
+    assert book.start(1, "a")
+    assert not book.start(1, "b")
+
+
+def test_users_do_not_wait_for_each_other() -> None:
+    book: OrderBook[str] = OrderBook()
+    assert book.start(1, "a")
+    assert book.start(2, "b")
+
+
+def test_the_end_of_one_lets_the_next_go_in_order() -> None:
+    book: OrderBook[str] = OrderBook()
+    for item in "abc":
+        book.start(1, item)
+    assert [book.end(1), book.end(1), book.end(1)] == ["b", "c", None]
+    assert book.start(1, "d")
+
+
+def test_a_failure_holds_the_user_and_gives_back_who_waited() -> None:
+    book: OrderBook[str] = OrderBook()
+    for item in "abc":
+        book.start(1, item)
+    assert book.hold(1) == ["b", "c"]
+    assert book.held == {1}
