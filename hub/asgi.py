@@ -11,4 +11,4 @@ _pages = get_asgi_application()
 
 from hub.ingest.front import front_door  # noqa: E402 - needs Django set up
 
-application = front_door(_pages)  # type: ignore[arg-type] - Django narrows what ASGI leaves open
+application = front_door(_pages)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import QuerySet
@@ -24,7 +25,11 @@ def count_or_estimate(queryset: QuerySet[Any]) -> tuple[int, bool]:
 
 def estimate(queryset: QuerySet[Any]) -> int:
     """The planner's number of rows; for a partitioned table it is the sum over the partitions."""
-    statement, values = queryset.order_by().values("pk").query.sql_with_params()
+    try:
+        statement, values = queryset.order_by().values("pk").query.sql_with_params()
+    except EmptyResultSet:
+        # A condition that nothing can meet, such as being one of no keys, is never sent.
+        return 0
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}", values)
         plan = cursor.fetchone()[0]

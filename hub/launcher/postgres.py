@@ -13,7 +13,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,12 +154,16 @@ class Postgres:
             (self.folder / "postmaster.pid").unlink()
 
 
+_SHORT_FOLDER = "/tmp"  # noqa: S108 - the folder made in it is checked to be ours
+
+
 def choose_socket_folder(preferred: Path) -> Path:
     """Return `preferred`, or a short folder named after it when the socket's path would exceed the kernel's limit."""
     if len(os.fsencode(preferred / _SOCKET_NAME)) <= _LONGEST_SOCKET_PATH:
         return preferred
     digest = hashlib.sha256(os.fsencode(preferred)).hexdigest()[:10]
-    folder = Path(tempfile.gettempdir(), f"{_NAME}-{os.geteuid()}-{digest}")
+    # The system's own temporary folder: the one that the environment names may be as deep as what is avoided here.
+    folder = Path(_SHORT_FOLDER, f"{_NAME}-{os.geteuid()}-{digest}")
     folder.mkdir(mode=0o711, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
         raise LaunchError(f"The folder {folder} belongs to another user: remove it, or set --data to a shorter path.")

@@ -102,6 +102,21 @@ def test_the_number_of_rows_is_exact_while_it_is_small(many: Scene) -> None:
     assert cl.count_in_words == f"{ROWS + 1:,}"
 
 
+@pytest.mark.parametrize("model", ["events_event", "delivery_attempt", "delivery_retryrow", "delivery_deadletter"])
+@pytest.mark.parametrize("text", ["nothing like it", "msg_unknown", "9" * 40, "\u202e"])
+def test_a_search_that_finds_nothing_says_so(scene: Scene, model: str, text: str) -> None:
+    response = staff.signed_in().get(reverse(f"admin:{model}_changelist"), {"q": text})
+    assert response.status_code == 200
+    assert response.context["cl"].result_list == []
+
+
+@pytest.mark.parametrize("query", ["workspace=nobody", "since=never", "until=24h&since=1h", "destination=none", "x=1"])
+def test_a_filter_that_cannot_be_meant_is_not_an_error(scene: Scene, query: str) -> None:
+    client = staff.signed_in()
+    for page in ("admin:events_event_changelist", "admin:delivery_attempt_changelist", "admin:deliveries"):
+        assert client.get(f"{reverse(page)}?{query}", follow=True).status_code == 200
+
+
 @pytest.mark.parametrize("before", ["nonsense", "9" * 40])
 def test_a_key_that_is_none_is_not_an_error(scene: Scene, before: str) -> None:
     response = staff.signed_in().get(reverse("admin:events_event_changelist"), {changelists.BEFORE: before})
@@ -156,3 +171,9 @@ def test_a_statement_that_takes_too_long_gives_a_page_that_says_so(
     response = staff.signed_in().get("/admin/")
     assert response.status_code == 503
     assert "five seconds" in response.content.decode()
+
+
+def test_an_event_that_only_waits_is_found_with_its_trace(scene: Scene) -> None:
+    seq = staff.make_event(scene.source, message="waits-only")
+    page = staff.signed_in().get(reverse("admin:deliveries"), {"workspace": "acme", "q": "waits-only"})
+    assert reverse("admin:events_event_trace", args=[seq]) in page.content.decode()

@@ -59,7 +59,9 @@ def test_each_claim_raises_the_fence(pipeline: Pipeline) -> None:
     assert fences == sorted(set(fences))
 
 
-def test_a_lease_that_ran_out_passes_on_and_the_old_holder_can_write_nothing(pipeline: Pipeline, source: Source) -> None:
+def test_a_lease_that_ran_out_passes_on_and_the_old_holder_can_write_nothing(
+    pipeline: Pipeline, source: Source
+) -> None:
     (seq,) = append(source, [message(1)])
     with postgres.connect() as old, postgres.connect() as new:
         stale = leases.claim(old, pipeline.pk, "old")

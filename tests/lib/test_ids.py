@@ -24,7 +24,9 @@ def test_base62_of_sixteen_bytes_is_the_number_in_base_62(raw: bytes) -> None:
 
 def test_a_delivery_id_depends_on_each_of_its_parts_and_on_nothing_else() -> None:
     parts = ("d|m", "source", "message", "2026-01-01T00:00:00+00:00")
-    changed = [ids.delivery_id(*(part + "x" if place == n else part for place, part in enumerate(parts))) for n in range(4)]
+    changed = [
+        ids.delivery_id(*(part + "x" if place == n else part for place, part in enumerate(parts))) for n in range(4)
+    ]
     assert len({ids.delivery_id(*parts), *changed}) == 5
     assert ids.delivery_id(*parts) == ids.delivery_id(*parts)
 

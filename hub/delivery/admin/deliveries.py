@@ -29,6 +29,13 @@ SUGGESTED = 200
 
 
 @dataclass(slots=True)
+class Found(Page):
+    """What a search found; `untold` are events without a row about them, with the addresses of their traces."""
+
+    untold: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Asked:
     """What the address asks for, and what is wrong with it."""
 
@@ -44,9 +51,9 @@ def deliveries(request: HttpRequest) -> HttpResponse:
     workspaces = list(Workspace.objects.order_by("slug")[:SUGGESTED])
     asked = _read(request, workspaces)
     text = request.GET.get("q", "").strip()
-    page = Page()
+    page: Page = Page()
     if asked.workspace is not None and text:
-        page.rows = _search(asked.workspace, text, asked.notes)
+        page = _search(asked.workspace, text, asked.notes)
     elif asked.question is not None:
         page = read_page(asked.question, Place.parse(request.GET.get("place", "")))
     if page.is_cut_short:
@@ -65,6 +72,7 @@ def deliveries(request: HttpRequest) -> HttpResponse:
         "workspace": asked.workspace,
         "notes": asked.notes,
         "rows": _shown(page.rows),
+        "untold": page.untold if isinstance(page, Found) else (),
         "older": _address(request, place=str(page.older)) if page.older else "",
         "newest": _address(request) if request.GET.get("place") else "",
         "is_filtered": bool(text or any(request.GET.get(name) for name in KEPT[1:])),
@@ -107,7 +115,7 @@ def _read(request: HttpRequest, workspaces: Sequence[Workspace]) -> Asked:
     return asked
 
 
-def _search(workspace: Workspace, text: str, notes: list[str]) -> list[Listed]:
+def _search(workspace: Workspace, text: str, notes: list[str]) -> Found:
     """The deliveries of the events that the text names."""
     workspace_id = workspace.pk
     if text.startswith("msg_"):
@@ -126,10 +134,8 @@ def _search(workspace: Workspace, text: str, notes: list[str]) -> list[Listed]:
         notes.append("No event of this workspace has this message id, user id or number.")
     rows = deliveries_of(workspace_id, seqs) if seqs else []
     told = {row.seq for row in rows}
-    notes += [
-        f"Event {seq} waits, or is for no destination; its trace tells." for seq in seqs[:EVENTS] if seq not in told
-    ]
-    return rows
+    untold = [(seq, trace_address(seq)) for seq in seqs[:EVENTS] if seq not in told]
+    return Found(rows, untold=untold)
 
 
 def _shown(rows: Sequence[Listed]) -> list[dict[str, Any]]:

@@ -34,5 +34,5 @@ def find_seqs(text: str, workspace_ids: Sequence[UUID] | None = None) -> list[in
     by_user = within.filter(user_key=key).filter(Q(user_id=text) | Q(anonymous_id=text))
     found = {seq for query in (by_message, by_user) for seq in query.values_list("seq", flat=True)[:MOST_FOUND]}
     if text.isascii() and text.isdigit() and int(text) <= LARGEST_SEQ:
-        found.add(int(text))
+        found.update(within.filter(seq=int(text)).values_list("seq", flat=True))
     return sorted(found, reverse=True)
