@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,16 +92,29 @@ def rounded(value: float) -> float:
 
 
 def machine(load_before: Sequence[float]) -> dict[str, object]:
-    """What the figures were measured on; the load average before and after tells how busy others kept it."""
+    """What the figures were measured on; load and the time of a sync tell how busy others kept it and its disk."""
     return {
         "cpus": os.cpu_count(),
         "processor": _first_field("/proc/cpuinfo", "model name"),
         "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
         "load_before": [round(load, 2) for load in load_before],
         "load_after": [round(load, 2) for load in os.getloadavg()],
+        "sync_ms": round(sync_milliseconds(), 2),
         "kernel": platform.release(),
         "python": platform.python_version(),
     }
+
+
+def sync_milliseconds(tries: int = 40) -> float:
+    """The median time of writing and syncing one page where benchmarks keep their data: no commit is quicker."""
+    spent = []
+    with tempfile.TemporaryFile() as file:
+        for number in range(tries):
+            began_at = time.perf_counter()
+            os.pwrite(file.fileno(), bytes(8192), 8192 * number)
+            os.fdatasync(file.fileno())
+            spent.append((time.perf_counter() - began_at) * 1000)
+    return median(spent)
 
 
 def table(document: Mapping[str, object]) -> str:

@@ -140,7 +140,7 @@ def test_a_repeat_across_commits_is_a_duplicate_and_the_first_content_stays(log:
 
 def test_connections_that_bring_the_same_keys_in_another_order_store_each_once(log: Log) -> None:
     rounds, size = 6, 400
-    barrier = threading.Barrier(2)
+    barrier = threading.Barrier(2, timeout=10)
     outcomes: list[Appended] = []
 
     def send(step: int) -> None:
@@ -243,7 +243,7 @@ def test_a_repeat_on_the_other_side_of_midnight_is_a_duplicate(log: Log, first: 
 
 
 def test_two_open_transactions_on_either_side_of_midnight_store_one(log: Log) -> None:
-    barrier = threading.Barrier(2)
+    barrier = threading.Barrier(2, timeout=10)
     outcomes: list[Appended] = []
 
     def send(at: datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -56,6 +57,8 @@ class Command(BaseCommand):
         argv = [sys.executable, str(PROJECT / "manage.py"), "bench", options["name"], "--runs", str(options["runs"])]
         argv += ["--json"] if options["json"] else []
         argv += ["--seconds", str(options["seconds"])] if options["seconds"] is not None else []
+        # A request to stop must remove the folder on its way out, as Ctrl-C does.
+        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
         with installation.installed() as environment:
             code = subprocess.run(argv, env=environment, check=False).returncode
         if code != 0:
