@@ -52,10 +52,14 @@ def connect() -> Connection[Row]:
 
 
 def _refuse_dropped(connection: Connection[Row]) -> None:
-    """Raise for a connection that the server has closed: an idle one has nothing to read unless that. No round trip."""
+    """Raise for a connection that the server has closed: an idle one has nothing to read unless that. No round trip.
+
+    It is closed here as well, or the pool would take it back as good and hand it out again.
+    """
     watch = select.poll()
     watch.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
     if watch.poll(0):
+        connection.close()
         raise OperationalError("the server has closed this connection")
 
 
@@ -71,8 +75,9 @@ def pool(size: int = 12) -> ConnectionPool[Connection[Row]]:
                 key[1],
                 min_size=1,
                 max_size=size,
-                timeout=10.0,
+                timeout=6.0,
                 max_idle=60.0,
+                reconnect_timeout=5.0,
                 configure=prepare_session,
                 check=_refuse_dropped,
                 open=True,
