@@ -9,7 +9,7 @@ from hub.delivery import expiry, ledger
 from hub.events import counts, cursors, partitions
 from hub.lib.postgres import Row
 from hub.observability import log, metrics
-from tenants.checks import key_ids_in_use
+from tenants.checks import KEY_IDS_IN_USE
 
 PgConnection = Connection[Row]
 logger = log.get(__name__)
@@ -101,8 +101,8 @@ def measure(connection: PgConnection) -> None:
         (metrics.retry_rows, metrics.circuit_open, metrics.horizon_lag, metrics.oldest_undelivered), row, strict=True
     ):
         gauge.set(float(str(value)))
-    for key_id, count in key_ids_in_use().items():
-        metrics.secret_key_rows.labels(key_id).set(count)
+    for key_id, count in connection.execute(KEY_IDS_IN_USE).fetchall():
+        metrics.secret_key_rows.labels(key_id).set(int(str(count)))
     if float(str(row[2])) > HORIZON_ALARM_SECONDS:
         found = connection.execute(BLOCKER).fetchone()
         if found is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from hub.delivery.models import Pipeline
+from hub.lib import postgres
 from tenants.models import Destination, Source, Workspace
 from tests import factories
 from tests.adminsite import staff
@@ -28,6 +30,13 @@ class Scene:
 def _no_collected_files(settings: Any) -> None:
     """Files are served from where they lie; a folder of collected ones does not exist here."""
     settings.STATIC_ROOT = None
+
+
+@pytest.fixture(autouse=True)
+def _no_pool_left() -> Iterator[None]:
+    """A pool that a page opened would keep the test's database from being dropped."""
+    yield
+    postgres.close_pools()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from hub.lib import postgres
 from tests.adminsite import staff
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: uv sync --group browser")
@@ -48,6 +49,7 @@ def page(request: pytest.FixtureRequest, chromium: Any, live_server: Any) -> Ite
     staff.make_staff("Operator", email="olga@staff.test")
     yield shown
     context.close()
+    postgres.close_pools()
     assert complaints == []
 
 

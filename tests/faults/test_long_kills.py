@@ -104,6 +104,14 @@ def test_a_frozen_postgresql_is_told_with_503_in_time(own_product: Product, swit
     stage.check(generator.books, kills=1)
 
 
+def test_every_chore_works_again_after_postgresql_has_come_back(own_product: Product) -> None:
+    kill_postgres(own_product)
+    time.sleep(AWAY_SECONDS)
+    failed_before = own_product.log.count("chore_failed")
+    time.sleep(2 * AWAY_SECONDS)
+    assert own_product.log.count("chore_failed") == failed_before
+
+
 def test_a_stop_in_the_middle_of_everything_is_clean_each_time(own_product: Product, switch: SwitchReceiver) -> None:
     stage = Stage(own_product, switch)
     for _ in range(ROUNDS):
