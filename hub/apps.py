@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import cache
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -18,6 +19,12 @@ NOT_LIBPQ = {"client_encoding", "context", "cursor_factory", "prepare_threshold"
 
 def database_address() -> str:
     """The address of Django's default database as libpq reads it; a test run's own database when one runs."""
+    return _address(connections["default"].settings_dict["NAME"])
+
+
+@cache
+def _address(_name: str) -> str:
+    """The address by the database's name, the one thing that changes while a process lives."""
     params = connections["default"].get_connection_params()
     return make_conninfo("", **{name: value for name, value in params.items() if name not in NOT_LIBPQ})
 

@@ -17,7 +17,7 @@ from psycopg_pool import ConnectionPool
 Row = tuple[object, ...]
 PgConnection = Connection[Row]
 _lock = threading.Lock()
-_pools: dict[tuple[int, str], ConnectionPool[Connection[Row]]] = {}
+_pools: dict[tuple[int, str], _Pool] = {}
 _source: list[Callable[[], str]] = []
 
 SESSION = """
@@ -51,16 +51,21 @@ def connect() -> Connection[Row]:
     return connection
 
 
-def _refuse_dropped(connection: Connection[Row]) -> None:
-    """Raise for a connection that the server has closed: an idle one has nothing to read unless that. No round trip.
+class _Pool(ConnectionPool[Connection[Row]]):
+    """A pool that notices at once when the server has gone: with one connection dropped, so are the others."""
 
-    It is closed here as well, or the pool would take it back as good and hand it out again.
-    """
-    watch = select.poll()
-    watch.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
-    if watch.poll(0):
-        connection.close()
-        raise OperationalError("the server has closed this connection")
+    def refuse_dropped(self, connection: Connection[Row]) -> None:
+        """Raise for a connection that the server has closed, and give up all that are idle. No round trip.
+
+        An idle connection has nothing to read unless its end has come. It is closed here as well, or the pool would
+        take it back as good and hand it out again.
+        """
+        watch = select.poll()
+        watch.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+        if watch.poll(0):
+            connection.close()
+            self.drain()
+            raise OperationalError("the server has closed this connection")
 
 
 def pool(size: int = 12) -> ConnectionPool[Connection[Row]]:
@@ -71,7 +76,7 @@ def pool(size: int = 12) -> ConnectionPool[Connection[Row]]:
         return found
     with _lock:
         if key not in _pools:
-            _pools[key] = ConnectionPool(
+            _pools[key] = _Pool(
                 key[1],
                 min_size=1,
                 max_size=size,
@@ -79,7 +84,7 @@ def pool(size: int = 12) -> ConnectionPool[Connection[Row]]:
                 max_idle=60.0,
                 reconnect_timeout=5.0,
                 configure=prepare_session,
-                check=_refuse_dropped,
+                check=lambda connection: _pools[key].refuse_dropped(connection),
                 open=True,
                 name="headwater",
             )
