@@ -134,6 +134,7 @@ SILENCED_SYSTEM_CHECKS = ["security.W008", "urls.W002", "security.W002"]
 X_FRAME_OPTIONS = "DENY"
 
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["hub.adminsite.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -24,11 +25,24 @@ from hub.expressions.mappings import compile_mapping
 from hub.lib.crypto import CryptoError
 from hub.lib.postgres import Row
 from hub.routing.decide import Interval, Link, Plan, Route
-from tenants.models import Destination, Mapping
+from tenants import credentials
 
 WHOLE_EVENT = {"@path": "$."}
 Transform = Callable[[dict[str, object]], object]
 
+NOTHING = Plan(False, False, frozenset(), (), {}, ())
+
+STORED = """
+SELECT d.name, d.connector, d.settings, d.secrets, d.is_enabled, d.deleted_at IS NOT NULL, d.ordering, d.retry_hours,
+       d.rate_limit, d.status,
+       coalesce((SELECT json_agg(json_build_object('id', m.id, 'name', m.name, 'action', m.action,
+                                                   'trigger', m.trigger, 'fields', m.fields, 'version', m.version)
+                                 ORDER BY m.position, m.id)
+                 FROM tenants_mapping m
+                 WHERE m.workspace_id = d.workspace_id AND m.destination_id = d.id AND m.is_enabled), '[]')
+FROM tenants_destination d
+WHERE d.workspace_id = %(workspace)s AND d.id = %(destination)s
+"""
 SUBSCRIPTION = """
 SELECT k.id, k.source_id, k.is_enabled AND s.deleted_at IS NULL, i.from_epoch, i.from_xid, i.until_epoch, i.until_xid
 FROM tenants_connection k
@@ -61,27 +75,56 @@ class Rule:
     max_bytes: int
 
 
+class Stored(NamedTuple):
+    """A destination's rows as they are stored, credentials sealed; equal rows compile to the same configuration."""
+
+    name: str
+    connector: str
+    settings: dict[str, object]
+    secrets: dict[str, str]
+    is_enabled: bool
+    is_deleted: bool
+    ordering: str
+    retry_hours: float
+    rate_limit: dict[str, float] | None
+    status: str
+    mappings: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMapping:
+    """An enabled mapping as it is stored."""
+
+    mapping_id: UUID
+    name: str
+    action: str
+    trigger: str
+    fields: dict[str, Any]
+    version: int
+
+
 @dataclass(slots=True)
 class Config:
     """A destination as a turn uses it. `subscription` are the raw rows that `plan` was made from."""
 
     workspace_id: UUID
     destination_id: UUID
-    name: str
+    stored: Stored
     connector: Connector
     prepared: object
     rules: dict[UUID, Rule]
     routes: tuple[Route, ...]
-    is_deleted: bool
-    is_ordered: bool
-    retry_hours: float
     calls_per_second: float | None
     secrets: tuple[str, ...]
-    status: str
     public_url: str
-    subscription: list[Row]
-    plan: Plan
+    subscription: list[Row] = field(default_factory=list)
+    plan: Plan = NOTHING
     source_texts: dict[UUID, str] = field(default_factory=dict)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether events of one user wait for each other."""
+        return self.stored.ordering == "per_user"
 
     @property
     def has_plain_answers(self) -> bool:
@@ -99,10 +142,14 @@ class Config:
 
     def refresh(self, connection: PgConnection[Row]) -> None:
         """Take over intervals and switches that have changed."""
-        rows = read_subscription(connection, self.workspace_id, self.destination_id)
+        self.take_over(read_subscription(connection, self.workspace_id, self.destination_id))
+
+    def take_over(self, rows: list[Row]) -> None:
+        """Plan by these subscription rows from now on."""
         if rows != self.subscription:
+            names = frozenset({self.connector.name, self.stored.name})
             self.subscription = rows
-            self.plan = make_plan(self, rows)
+            self.plan = plan_of(rows, self.destination_id, names, self.routes, is_deleted=self.stored.is_deleted)
 
     def versions(self) -> dict[str, object]:
         """What a batch row says about the rules that were in force."""
@@ -112,67 +159,59 @@ class Config:
         }
 
 
-def load(connection: PgConnection[Row], workspace_id: UUID, destination_id: UUID) -> Config:
-    """Read and compile a destination's set-up. Raises UnusableDestination when that cannot be done."""
-    destination = Destination.objects.for_workspace(workspace_id).get(pk=destination_id)
-    connector, opened, prepared, compiled = _usable(destination)
+def load(
+    connection: PgConnection[Row], workspace_id: UUID, destination_id: UUID, known: Config | None = None
+) -> Config:
+    """Read a destination's set-up and compile it, unless `known` was compiled from the same rows.
+
+    Raises UnusableDestination when the destination cannot be used as it is set up.
+    """
+    values = {"workspace": workspace_id, "destination": destination_id}
+    stored = Stored._make(connection.execute(STORED, values).fetchall()[0])
     subscription = read_subscription(connection, workspace_id, destination_id)
+    if known is not None and known.stored == stored:
+        known.take_over(subscription)
+        return known
+    connector, opened, prepared, compiled = _usable(workspace_id, destination_id, stored)
     config = Config(
         workspace_id=workspace_id,
         destination_id=destination_id,
-        name=destination.name,
+        stored=stored,
         connector=connector,
         prepared=prepared,
         rules={rule.mapping_id: rule for rule, _ in compiled},
         routes=tuple(route for _, route in compiled),
-        is_deleted=destination.deleted_at is not None,
-        is_ordered=destination.ordering == "per_user",
-        retry_hours=destination.retry_hours,
-        calls_per_second=_rate(destination.rate_limit),
+        calls_per_second=_rate(stored.rate_limit),
         secrets=secret_values(connector, opened),
-        status=destination.status,
         public_url=settings.PUBLIC_URL,
-        subscription=subscription,
-        plan=Plan(False, False, frozenset(), (), {}, ()),
     )
-    config.plan = make_plan(config, subscription)
+    config.take_over(subscription)
     return config
 
 
 def _usable(
-    destination: Destination,
+    workspace_id: UUID, destination_id: UUID, stored: Stored
 ) -> tuple[Connector, dict[str, object], object, list[tuple[Rule, Route]]]:
     """Connector, settings in clear, what the connector made of them, and the compiled mappings.
 
     One that is off or deleted sends nothing more, so nothing of it need be usable; what waits ends as filtered.
     """
     try:
-        connector = registry.get(destination.connector)
-        if not destination.is_enabled or destination.deleted_at is not None:
+        connector = registry.get(stored.connector)
+        if not stored.is_enabled or stored.is_deleted:
             return connector, {}, None, []
-        opened = destination.open_settings()
+        opened = {**stored.settings, **credentials.open_all(workspace_id, destination_id, stored.secrets)}
         prepared = connector.prepare(opened)
     except (ConnectorError, CryptoError, KeyError, ValueError) as error:
         raise UnusableDestination(f"The settings cannot be used: {type(error).__name__}.") from error
-    mappings = Mapping.objects.for_workspace(destination.workspace_id).filter(destination=destination, is_enabled=True)
-    return (
-        connector,
-        opened,
-        prepared,
-        [_compile(mapping, connector, opened) for mapping in mappings.order_by("position", "id")],
-    )
+    mappings = [StoredMapping(UUID(each.pop("id")), **each) for each in map(dict, stored.mappings)]
+    return connector, opened, prepared, [_compile(each, destination_id, connector, opened) for each in mappings]
 
 
 def read_subscription(connection: PgConnection[Row], workspace_id: UUID, destination_id: UUID) -> list[Row]:
     """The switches and intervals of a destination and its connections, as rows that can be compared."""
     values = {"workspace": workspace_id, "destination": destination_id}
     return connection.execute(SUBSCRIPTION, values).fetchall()
-
-
-def make_plan(config: Config, rows: list[Row]) -> Plan:
-    """Turn the rows of `read_subscription` into what routing asks for."""
-    names = frozenset({config.connector.name, config.name})
-    return plan_of(rows, config.destination_id, names, config.routes, is_deleted=config.is_deleted)
 
 
 def plan_of(
@@ -196,7 +235,9 @@ def plan_of(
     return Plan(own[1], is_deleted, names, tuple(intervals.get(destination_id, ())), links, routes)
 
 
-def _compile(mapping: Mapping, connector: Connector, opened: dict[str, object]) -> tuple[Rule, Route]:
+def _compile(
+    mapping: StoredMapping, destination_id: UUID, connector: Connector, opened: dict[str, object]
+) -> tuple[Rule, Route]:
     try:
         action = connector.action(mapping.action)
         transform = compile_mapping(mapping.fields)
@@ -205,15 +246,15 @@ def _compile(mapping: Mapping, connector: Connector, opened: dict[str, object]) 
     except (KeyError, ExpressionError) as error:
         raise UnusableDestination(f"The mapping {mapping.name!r} cannot be used: {error}") from error
     rule = Rule(
-        mapping_id=mapping.pk,
-        place=f"{mapping.destination_id}|{mapping.pk}",
+        mapping_id=mapping.mapping_id,
+        place=f"{destination_id}|{mapping.mapping_id}",
         version=mapping.version,
         action=action,
         transform=_whole_event(mapping.fields) or transform,
         items_per_call=action.items_per_call(opened),
         max_bytes=action.batch.max_bytes if action.batch else 0,
     )
-    return rule, Route(mapping.pk, matches)
+    return rule, Route(mapping.mapping_id, matches)
 
 
 def _rate(limit: dict[str, float] | None) -> float | None:

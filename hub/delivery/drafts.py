@@ -29,7 +29,7 @@ def retry_draft(run: Run, part: Part, item: ItemOutcome) -> RetryDraft | None:
         failed_count=attempts,
         first_tried_at=ref.first_at if ref and ref.attempts else now,
         now=now,
-        retry_hours=run.config.retry_hours,
+        retry_hours=run.config.stored.retry_hours,
         chance=run.chance,
         retry_after_s=item.retry_after_s,
         heads_ordered_key=run.config.is_ordered,

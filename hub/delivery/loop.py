@@ -86,6 +86,7 @@ class Turn:
     def __init__(self, lease: Lease, worker: Worker) -> None:
         self.lease = lease
         self.worker = worker
+        self.memory = worker.memory(lease.pipeline_id)
         self.has_more = False
         self.is_slow = False
         self.run: Run | None = None
@@ -137,16 +138,18 @@ class Turn:
             self.lease.floor = max(self.lease.floor, cursors.floor_of(connection, self.lease.position.seq))
             self.reader.floor = self.lease.floor
             try:
-                return config.load(connection, self.lease.workspace_id, self.lease.destination_id)
+                found = config.load(connection, self.lease.workspace_id, self.lease.destination_id, self.memory.config)
             except UnusableDestination as error:
                 fault = Fault(Outcome.DISABLED.value, "config_error", str(error))
-                faults.apply(connection, self.lease, fault, self.worker.memory(self.lease.pipeline_id))
-        return None
+                faults.apply(connection, self.lease, fault, self.memory)
+                return None
+        self.memory.config = found
+        return found
 
     def _must_wait(self, settings: Config) -> bool:
         """A paused or stopped destination waits with its backlog; one that is off only filters what waits."""
-        is_on = settings.plan.is_on and not settings.is_deleted
-        return is_on and (settings.status != DestinationStatus.ACTIVE or self.lease.is_held)
+        is_on = settings.plan.is_on and not settings.plan.is_deleted
+        return is_on and (settings.stored.status != DestinationStatus.ACTIVE or self.lease.is_held)
 
     def _make_run(self, settings: Config) -> Run:
         is_probe = self.lease.circuit == "open"
@@ -155,7 +158,7 @@ class Turn:
         run = Run(
             settings,
             lane,
-            self.worker.memory(self.lease.pipeline_id),
+            self.memory,
             stop=lambda: sender.cancel(lane),
             kick=lambda: sender.kick(lane),
             is_probe=is_probe,

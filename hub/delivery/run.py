@@ -37,6 +37,7 @@ class Fault:
 class Memory:
     """What a process remembers of a pipeline between its turns; losing it costs nothing but a fresh look."""
 
+    config: Config | None = None
     window: Window = field(default_factory=Window)
     pauses: int = 0
     minute: int = 0

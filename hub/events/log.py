@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, cast
 
 import psycopg
@@ -291,7 +292,13 @@ def _joined_groups(groups: dict[tuple[str, str, str], list[int]]) -> list[bytes]
 
 def window(received_at: datetime, dedupe_hours: int) -> tuple[date, date, date, date]:
     """The days of one arrival: first of the look-up, its own, the neighbour within a minute (else its own), last."""
-    moment = received_at.astimezone(UTC)
+    return _window(int(received_at.timestamp()), dedupe_hours)
+
+
+@lru_cache(maxsize=256)
+def _window(second: int, dedupe_hours: int) -> tuple[date, date, date, date]:
+    """The days of an arrival within this second; no day ends inside one."""
+    moment = datetime.fromtimestamp(second, UTC)
     own = moment.date()
     other = (moment + MIDNIGHT_MARGIN).date()
     if other == own:

@@ -88,7 +88,7 @@ class RunAs:
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
-            env=environment or {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
+            env=environment or BARE_ENVIRONMENT,
             cwd=folder,
             process_group=0,
             preexec_fn=become_child,  # imports nothing, takes no lock
@@ -96,6 +96,9 @@ class RunAs:
             group=self.gid if switched else None,
             extra_groups=[] if switched else None,
         )
+
+
+BARE_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
 def choose(binaries: Binaries, folder: Path) -> tuple[RunAs, Binaries]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
@@ -24,12 +23,6 @@ class Scene:
     destination: Destination
     pipeline: Pipeline
     seq: int
-
-
-@pytest.fixture(autouse=True)
-def _no_collected_files(settings: Any) -> None:
-    """Files are served from where they lie; a folder of collected ones does not exist here."""
-    settings.STATIC_ROOT = None
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.db import connections
 
 from hub.lib import postgres
 from tests.adminsite import staff
@@ -22,11 +22,9 @@ FLAGS = (
 )
 # Playwright's loop runs in this thread; Django would refuse its own synchronous queries beside it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-# Files are served from where they lie; a folder of collected ones does not exist here.
-settings.STATIC_ROOT = None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
@@ -34,6 +32,8 @@ def chromium() -> Iterator[Any]:
         browser = running.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
         yield browser
         browser.close()
+        # Beside a running loop Django keeps connections of their own; nobody would find them once the loop has ended.
+        connections.close_all()
 
 
 @pytest.fixture(params=["light", "dark"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from django.urls import reverse
 
@@ -16,12 +14,6 @@ from tests.delivery.logged import append, message, run
 from tests.receivers import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _no_collected_files(settings: Any) -> None:
-    """Files are served from where they lie; a folder of collected ones does not exist here."""
-    settings.STATIC_ROOT = None
 
 
 def page_of(seq: int) -> str:

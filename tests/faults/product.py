@@ -53,6 +53,7 @@ class Product:
     def __init__(self, **environment: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hw-fault-"))
         self.folder.chmod(0o711)
+        self._remover = remove_when_this_process_ends(self.folder)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.announced: dict[str, Any] = {}
@@ -103,6 +104,8 @@ class Product:
             self._process.wait()
             self._forget()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._remover.kill()
+        self._remover.communicate()
 
     @property
     def log(self) -> str:
@@ -208,6 +211,12 @@ class Desk:
     def close(self) -> None:
         self._process.kill()
         self._process.communicate()
+
+
+def remove_when_this_process_ends(folder: Path) -> subprocess.Popen[bytes]:
+    """Leave a shell waiting for the end of a pipe that only this process holds open; the product stops meanwhile."""
+    command = ["/bin/sh", "-c", 'read -r _; sleep 12; rm -rf "$0"', str(folder)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, cwd="/")
 
 
 def environment_without_stores() -> dict[str, str]:

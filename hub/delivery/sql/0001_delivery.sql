@@ -25,6 +25,7 @@ CREATE TABLE delivery_batch (
 ALTER TABLE delivery_batch ADD PRIMARY KEY (seq, id);
 CREATE INDEX delivery_batch_destination ON delivery_batch (destination_id, seq);
 CREATE INDEX delivery_batch_workspace ON delivery_batch (workspace_id, id);
+CREATE INDEX delivery_batch_id ON delivery_batch (id);
 CREATE TABLE delivery_batch_default PARTITION OF delivery_batch DEFAULT;
 
 -- One try of one part of a delivery, with request and answer.
