@@ -25,7 +25,7 @@ def test_a_connection_that_the_server_dropped_is_replaced_at_once() -> None:
     with postgres.pool().connection() as first:
         dropped = backend_of(first)
     with postgres.connect() as other:
-        other.execute("SELECT pg_terminate_backend(%s)", [dropped])
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [dropped])
     for _ in range(3):
         with postgres.pool().connection() as again:
             assert backend_of(again) != dropped
