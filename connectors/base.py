@@ -61,7 +61,7 @@ class Field:
     is_hidden: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as RequestSpec is not: one is made for every call
 class BuildContext:
     """What a build may know beside payloads and settings. Ids are in the order of the payloads."""
 

@@ -74,9 +74,9 @@ class SendError(StrEnum):
     """The connection broke while the request was being written."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would treble the cost of making one, and one is made for every call
 class RequestSpec:
-    """One HTTP request, complete but for serialisation and signature.
+    """One HTTP request, complete but for serialisation and signature. Nobody changes one that has been made.
 
     Delivery adds `user-agent`, and the `content-type` of the body's kind where `headers` (lower-case names) have none.
     `covers` are the indexes of the payloads in it. `endpoint_label`, without ids, names it in metrics and rate limits.

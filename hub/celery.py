@@ -5,6 +5,7 @@ So there is no result, no ETA, no retry and no payload here; ids travel, the tab
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from typing import Any
@@ -56,6 +57,9 @@ def _set_up_logging(**_: Any) -> None:
 
 @worker_ready.connect
 def _tell_ready(**_: Any) -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     threading.Thread(target=worker.beat_forever, name="beat", daemon=True).start()
     mark_ready()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -119,7 +120,8 @@ class Config:
     public_url: str
     subscription: list[Row] = field(default_factory=list)
     plan: Plan = NOTHING
-    source_texts: dict[UUID, str] = field(default_factory=dict)
+    last_accepted: tuple[UUID, datetime] | None = None
+    accepted_texts: tuple[str, str] = ("", "")
 
     @property
     def is_ordered(self) -> bool:

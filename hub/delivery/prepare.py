@@ -32,10 +32,12 @@ NO_HEADERS: tuple[tuple[str, str], ...] = ()
 
 def delivery_id(config: Config, rule: Rule, row: LogRow) -> str:
     """The id that every attempt and replay of this event by this mapping carries."""
-    source = config.source_texts.get(row.source_id)
-    if source is None:
-        source = config.source_texts[row.source_id] = str(row.source_id)
-    return ids.delivery_id(rule.place, source, row.message_id, row.received_at.isoformat())
+    accepted = (row.source_id, row.received_at)
+    if accepted != config.last_accepted:  # events of one request share both
+        config.last_accepted = accepted
+        config.accepted_texts = (str(row.source_id), row.received_at.isoformat())
+    source, received_at = config.accepted_texts
+    return ids.delivery_id(rule.place, source, row.message_id, received_at)
 
 
 def build(config: Config, rule: Rule, parts: Sequence[Part], now: datetime) -> list[RequestSpec]:

@@ -19,8 +19,10 @@ from psycopg import Connection
 
 from hub.lib.postgres import Row
 
+MOST_SOURCES_KEPT = 10_000
+
 READ = """
-SELECT e.seq, e.xid::text::bigint, e.source_id, e.received_at, e.flags, e.type, e.event_name, e.user_key,
+SELECT e.seq, e.xid::text::bigint, e.source_id::text, e.received_at, e.flags, e.type, e.event_name, e.user_key,
        e.message_id, e.body
 FROM event_log e
 WHERE e.workspace_id = %(workspace)s AND e.epoch = %(epoch)s AND e.seq >= %(floor)s
@@ -30,7 +32,7 @@ ORDER BY e.xid, e.seq
 LIMIT %(limit)s
 """
 READ_ROWS = """
-SELECT e.seq, e.xid::text::bigint, e.source_id, e.received_at, e.flags, e.type, e.event_name, e.user_key,
+SELECT e.seq, e.xid::text::bigint, e.source_id::text, e.received_at, e.flags, e.type, e.event_name, e.user_key,
        e.message_id, e.body
 FROM event_log e WHERE e.seq = ANY(%(seqs)s) AND e.workspace_id = %(workspace)s
 """
@@ -107,7 +109,7 @@ class LogReader:
                 "limit": limit,
             },
         )
-        return [LogRow._make(row) for row in found.fetchall()]
+        return [as_row(row) for row in found.fetchall()]
 
 
 def horizon(connection: Connection[Row]) -> tuple[int, int]:
@@ -128,4 +130,23 @@ def floor_of(connection: Connection[Row], seq: int) -> int:
 def read_rows(connection: Connection[Row], workspace_id: UUID, seqs: Sequence[int]) -> dict[int, LogRow]:
     """The events with these sequence numbers, by number; those that retention took are absent."""
     found = connection.execute(READ_ROWS, {"seqs": list(seqs), "workspace": workspace_id})
-    return {row.seq: row for row in map(LogRow._make, found.fetchall())}
+    return {row.seq: row for row in map(as_row, found.fetchall())}
+
+
+class _Sources(dict[str, UUID]):
+    """Source ids by their text: there are few, and making one costs more than the rest of a row."""
+
+    def __missing__(self, text: str) -> UUID:
+        if len(self) > MOST_SOURCES_KEPT:
+            self.clear()
+        found = self[text] = UUID(text)
+        return found
+
+
+_sources = _Sources()
+
+
+def as_row(row: Row) -> LogRow:
+    """A fetched row, its source id still a text."""
+    seq, xid, source, *rest = row
+    return LogRow(seq, xid, _sources[source], *rest)  # type: ignore[arg-type,index]

@@ -118,12 +118,12 @@ def integrations_refusal(names: frozenset[str], message: Message) -> str:
     writes. `_metadata.bundled` names what the browser has served itself.
     """
     metadata = message.get("_metadata")
-    if isinstance(metadata, Mapping):
+    if isinstance(metadata, dict):
         bundled = metadata.get("bundled")
         if isinstance(bundled, Sequence) and not names.isdisjoint(name for name in bundled if isinstance(name, str)):
             return SENT_CLIENT_SIDE
     integrations = message.get("integrations")
-    if not isinstance(integrations, Mapping):
+    if not isinstance(integrations, dict):
         return ""
     named = [integrations[name] for name in names if name in integrations]
     if named:
