@@ -17,7 +17,7 @@ from hub.delivery import backlog, config, faults, leases, outcomes
 from hub.delivery.chunk import Chunk
 from hub.delivery.config import Config, UnusableDestination
 from hub.delivery.leases import Lease
-from hub.delivery.outcomes import ChunkOutcome, Decided, RetryDraft, Status
+from hub.delivery.outcomes import ChunkOutcome, Decided, RetryDraft, Status, merge
 from hub.delivery.parts import Delivery, is_open, is_untouched
 from hub.delivery.run import Fault, Limiter, Run
 from hub.delivery.worker import Worker
@@ -267,6 +267,8 @@ class Turn:
         timeout = run.limiter.wait_seconds if run.limiter else 1.0
         try:
             run.done.get(timeout=timeout)
+            while not run.done.empty():  # what ended meanwhile shares the commit
+                run.done.get_nowait()
         except Empty:
             if run.limiter:
                 run.kick()
@@ -277,8 +279,11 @@ class Turn:
         if self.retrying is not None and self.retrying.is_done:
             chunk, self.retrying = self.retrying, None
             self._commit_retries(run, chunk)
+        ended: list[ChunkOutcome] = []
         while self.live and self.live[0].is_done and not any(map(is_open, self.live[0].deliveries)):
-            self._commit(run, self.live.popleft().outcome)
+            ended.append(self.live.popleft().outcome)
+        if ended:
+            self._commit(run, merge(ended))
 
     def _commit(self, run: Run, outcome: ChunkOutcome) -> None:
         if self.is_lost:
@@ -354,18 +359,10 @@ def settle(chunks: list[Chunk], fault: Fault | None) -> ChunkOutcome:
     The cursor goes to the last event on which something was decided; undecided ones before it get a retry row, as if
     they had failed without an attempt; those after it stay at the cursor and cost no row.
     """
-    merged = ChunkOutcome()
+    merged = merge([chunk.outcome for chunk in chunks])
+    merged.position = None
     deliveries = [delivery for chunk in chunks for delivery in chunk.deliveries]
     decided = [place for place, delivery in enumerate(deliveries) if not is_untouched(delivery)]
-    for chunk in chunks:
-        merged.decided += chunk.outcome.decided
-        merged.retries += chunk.outcome.retries
-        merged.dead += chunk.outcome.dead
-        merged.attempts += chunk.outcome.attempts
-        for word, count in chunk.outcome.attempt_counts.items():
-            merged.attempt_counts[word] = merged.attempt_counts.get(word, 0) + count
-        merged.had_success = merged.had_success or chunk.outcome.had_success
-        merged.last_failure = chunk.outcome.last_failure or merged.last_failure
     if not decided:
         return merged
     reason = fault.reason if fault else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import IntEnum
@@ -105,6 +106,23 @@ class ChunkOutcome:
     had_success: bool = False
     last_failure: str = ""
     attempt_counts: dict[str, int] = field(default_factory=dict)
+
+
+def merge(outcomes: Sequence[ChunkOutcome]) -> ChunkOutcome:
+    """One outcome for consecutive chunks: they share a commit, and the cursor goes to the end of the last."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+    merged = ChunkOutcome(position=outcomes[-1].position)
+    for outcome in outcomes:
+        merged.decided += outcome.decided
+        merged.retries += outcome.retries
+        merged.dead += outcome.dead
+        merged.attempts += outcome.attempts
+        merged.had_success = merged.had_success or outcome.had_success
+        merged.last_failure = outcome.last_failure or merged.last_failure
+        for word, count in outcome.attempt_counts.items():
+            merged.attempt_counts[word] = merged.attempt_counts.get(word, 0) + count
+    return merged
 
 
 HEAD = """
