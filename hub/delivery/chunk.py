@@ -388,17 +388,6 @@ class Chunk:
         self.finished = True
         self._complete()
 
-    def _replace_lost_rows(self) -> None:
-        """Undecided parts whose common row went with another part of the event get rows of their own."""
-        if not self.outcome.gone:
-            return
-        for part in (part for delivery in self.deliveries for part in delivery.undecided):
-            if part.ref is not None and part.ref.retry_id in self.outcome.gone:
-                draft = RetryDraft(
-                    part.delivery.row, part.rule.mapping_id, "retry", part.ref.attempts, 0.0, "undecided"
-                )
-                self.outcome.retries.append(draft)
-
     def _complete(self) -> None:
         """Give the chunk back to its turn; parts that were prepared and never sent are undecided."""
         if not self.is_done:
@@ -406,6 +395,6 @@ class Chunk:
                 self._leave_undecided(call.tag.parts)  # type: ignore[attr-defined]
             for parts in self._pending.values():
                 self._leave_undecided(parts)
-            self._replace_lost_rows()
+            self.outcome.retries += drafts.rows_instead(self.deliveries, self.outcome.gone)
             self.is_done = True
             self.run.done.put(self)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from datetime import timedelta
 
 from connectors.http import ItemOutcome
 from hub.delivery import record, retry
 from hub.delivery.calls import Call
 from hub.delivery.outcomes import AttemptDraft, DeadDraft, RetryDraft
-from hub.delivery.parts import Part
+from hub.delivery.parts import Delivery, Part
 from hub.delivery.run import Run
 from hub.lib import clock
 from hub.lib.net import Answer
 
 CONNECTOR_BUG = "connector_bug"
+UNDECIDED = "undecided"
 BUG_ATTEMPTS = 2
 
 
@@ -46,6 +48,16 @@ def retry_draft(run: Run, part: Part, item: ItemOutcome) -> RetryDraft | None:
         status_code=item.status,
         retry_id=ref.retry_id if ref is not None and ref.mapping_id is not None else None,
     )
+
+
+def rows_instead(deliveries: Iterable[Delivery], gone: Container[int]) -> list[RetryDraft]:
+    """Rows for undecided parts whose common row went with another part of their event."""
+    parts = [part for delivery in deliveries for part in delivery.undecided]
+    return [
+        RetryDraft(part.delivery.row, part.rule.mapping_id, "retry", part.ref.attempts, 0.0, UNDECIDED)
+        for part in parts
+        if part.ref is not None and part.ref.retry_id in gone
+    ]
 
 
 def dead_draft(part: Part, reason: str, status: int, message: str) -> DeadDraft:

@@ -347,7 +347,7 @@ def run_nothing(hook: Destination) -> Pipeline:
 
 
 def wait_as_a_whole(pipeline: Pipeline, source: Source, seq: int) -> None:
-    """Let one event wait in a row of its own, not yet routed, with the cursor behind it: as a fault in mid-chunk does."""
+    """Let one event wait in a row of its own, not yet routed, with the cursor behind it, as after a fault."""
     with postgres.connect() as connection:
         row = read_rows(connection, source.workspace_id, [seq])[seq]
         lease = leases.claim(connection, pipeline.pk, "test")
