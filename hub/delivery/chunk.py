@@ -36,13 +36,6 @@ MULTI_STATUS = 207
 BURIED = {Outcome.REJECTED, Outcome.TOO_LARGE}
 
 
-def _delivered(status: int) -> ItemOutcome:
-    return DELIVERED_AS.setdefault(status, ItemOutcome(0, Outcome.DELIVERED, status))
-
-
-DELIVERED_AS: dict[int, ItemOutcome] = {}
-
-
 class Chunk:
     """A unit of work for the sender; see the module's text. `deliveries` are in log order."""
 
@@ -84,7 +77,7 @@ class Chunk:
             self._open_calls += 1
             self.run.count_call()
             return self._ready.popleft()
-        self._finish_if_done()
+        self.finish_if_done()
         return None
 
     def finish(self, call: Call, answer: Answer) -> None:
@@ -95,7 +88,7 @@ class Chunk:
             self._leave_undecided(tag.parts)
         else:
             self._judge(call, tag, answer)
-        self._finish_if_done()
+        self.finish_if_done()
 
     def crashed(self, error: BaseException) -> None:
         """Our own bug: what is not decided stays at the cursor, the pipeline pauses and the log tells."""
@@ -144,13 +137,15 @@ class Chunk:
 
     def _begin(self, delivery: Delivery) -> None:
         """Route one event, map it and build what is to be sent."""
-        refusal = self._route(delivery)
+        refusal = ""
+        try:
+            refusal = self._route(delivery)
+        except Exception as error:
+            logger.exception("routing_failed", pipeline=self.lane.key)
+            drafts.fail_unrouted(self.outcome, delivery, error)
         delivery.is_started = True
-        if refusal:
-            self._settle(delivery, Status.FILTERED, refusal)
-            if self.run.config.is_ordered:
-                self._advance(delivery)
-        elif delivery.open_parts == 0:
+        delivery.reason = refusal or delivery.reason
+        if delivery.open_parts == 0:
             self._close(delivery)
 
     def _route(self, delivery: Delivery) -> str:
@@ -198,6 +193,10 @@ class Chunk:
         except ExpressionError as error:
             self._bury(part, "mapping_failed", 0, str(error))
             return
+        except Exception as error:
+            logger.exception("mapping_crashed", mapping=str(mapping_id))
+            self._try_again(part, drafts.bug(error))
+            return
         if rule.items_per_call == 1:
             self._build(rule, [part])
             return
@@ -214,16 +213,17 @@ class Chunk:
     def _build(self, rule: Rule, parts: list[Part]) -> None:
         """Make the calls for these parts of one mapping; a connector that fails is our bug, the event is kept."""
         now = clock.now()
+        calls: list[Call] = []
         try:
-            specs = prepare.build(self.run.config, rule, parts, now)
+            for spec in prepare.build(self.run.config, rule, parts, now):
+                covered = [parts[index] for index in spec.covers]
+                calls.append(prepare.make_call(spec, covered[0].delivery_id, Tag(covered, spec), now))
         except Exception as error:
             logger.exception("connector_build_failed", connector=self.run.config.connector.slug)
             for part in parts:
-                self._try_again(part, ItemOutcome(0, Outcome.RETRY, 0, drafts.CONNECTOR_BUG, type(error).__name__))
+                self._try_again(part, drafts.bug(error))
             return
-        for spec in specs:
-            covered = [parts[index] for index in spec.covers]
-            self._ready.append(prepare.make_call(spec, covered[0].delivery_id, Tag(covered, spec), now))
+        self._ready.extend(calls)
 
     # Judging
 
@@ -232,22 +232,19 @@ class Chunk:
         if is_success and self.run.config.has_plain_answers:
             self.run.note_success()
             for part in tag.parts:
-                self._deliver(call, part, DELIVERED_AS.get(answer.status) or _delivered(answer.status), answer)
+                self._deliver(call, part, drafts.delivered(answer.status), answer)
             return
         response = prepare.response_of(answer)
         try:
             items = self.run.config.interpret(tag.spec, response)
         except Exception as error:
             logger.exception("connector_interpret_failed", connector=self.run.config.connector.slug)
-            items = [
-                ItemOutcome(index, Outcome.RETRY, answer.status, drafts.CONNECTOR_BUG, type(error).__name__)
-                for index in tag.spec.covers
-            ]
-        if items[0].outcome is Outcome.TOO_LARGE and len(tag.parts) > 1:
+            items = [drafts.bug(error, index, answer.status) for index in tag.spec.covers]
+        if len(tag.parts) > 1 and all(item.outcome is Outcome.TOO_LARGE for item in items):
             self._split(tag.parts)
             return
         places = {index: place for place, index in enumerate(tag.spec.covers)}
-        for item in items:
+        for item in drafts.complete(items, tag.spec.covers, answer.status):
             self.run.judge(item)
             self._take(call, tag.parts[places[item.index]], item, answer)
 
@@ -354,8 +351,8 @@ class Chunk:
             self._advance(delivery)
 
     def _settle(self, delivery: Delivery, status: Status, reason: str) -> None:
-        delivery.is_settled = True
         self.outcome.decided.append(Decided(delivery.row, status, reason, delivery.code, delivery.duration))
+        delivery.is_settled = True
 
     def _advance(self, delivery: Delivery) -> None:
         """Let the next event of the same user go, or park those behind a failed one."""
@@ -363,6 +360,8 @@ class Chunk:
         if delivery.has_retry:
             for chunk, waiting in self.run.book.hold(key):
                 chunk.give_up_waiting(waiting)
+                if chunk is not self:  # this one ends at the end of what it is doing
+                    chunk.finish_if_done()
             return
         following = self.run.book.end(key)
         if following is not None:
@@ -375,14 +374,13 @@ class Chunk:
         """The predecessor failed: park."""
         self._waiting -= 1
         self.park(delivery)
-        self._finish_if_done()
 
     def _keep_attempt(self, call: Call, part: Part, item: ItemOutcome, answer: Answer) -> None:
         self.outcome.attempts.append(drafts.attempt_draft(self.run, call, part, item, answer))
 
     # Ending
 
-    def _finish_if_done(self) -> None:
+    def finish_if_done(self) -> None:
         if self._open_calls or self._ready or self._pending or self._has_rest() or self._waiting:
             return
         self.finished = True

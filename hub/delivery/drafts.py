@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 
-from connectors.http import ItemOutcome
+from connectors.http import MISSING_ITEM, ItemOutcome, Outcome
 from hub.delivery import record, retry
 from hub.delivery.calls import Call
-from hub.delivery.outcomes import AttemptDraft, DeadDraft, RetryDraft
+from hub.delivery.outcomes import AttemptDraft, ChunkOutcome, DeadDraft, RetryDraft
 from hub.delivery.parts import Delivery, Part
 from hub.delivery.run import Run
 from hub.lib import clock
@@ -17,6 +19,42 @@ from hub.lib.net import Answer
 CONNECTOR_BUG = "connector_bug"
 UNDECIDED = "undecided"
 BUG_ATTEMPTS = 2
+BUG_DELAY_SECONDS = 10.0
+
+
+@cache
+def delivered(status: int) -> ItemOutcome:
+    """The one outcome of nearly every call, made once for each status."""
+    return ItemOutcome(0, Outcome.DELIVERED, status)
+
+
+def bug(error: Exception, index: int = 0, status: int = 0) -> ItemOutcome:
+    """The outcome when our own code, or a connector's, has failed on an event: it is kept, and tried once more."""
+    return ItemOutcome(index, Outcome.RETRY, status, CONNECTOR_BUG, type(error).__name__)
+
+
+def complete(items: Sequence[ItemOutcome], covers: Sequence[int], status: int) -> list[ItemOutcome]:
+    """One outcome for each payload of a call: what a connector does not mention is tried again."""
+    mentioned = {item.index: item for item in items}
+    missing = ItemOutcome(0, Outcome.RETRY, status, MISSING_ITEM.reason, MISSING_ITEM.advice)
+    return [mentioned.get(index) or replace(missing, index=index) for index in covers]
+
+
+def fail_unrouted(outcome: ChunkOutcome, delivery: Delivery, error: Exception) -> None:
+    """Our own code failed before the event had parts: the whole event is tried once more, then it is dead."""
+    tries = max((ref.attempts for ref in delivery.refs), default=0) + 1
+    reason, row = CONNECTOR_BUG, delivery.row
+    delivery.reason = reason
+    if tries < BUG_ATTEMPTS:
+        kept = delivery.refs[0].retry_id if delivery.refs else None
+        outcome.gone += [ref.retry_id for ref in delivery.refs[1:]]
+        outcome.retries.append(RetryDraft(row, None, "retry", tries, BUG_DELAY_SECONDS, reason, retry_id=kept))
+        delivery.has_retry = True
+        return
+    first_at = min((ref.first_at for ref in delivery.refs), default=clock.now())
+    outcome.gone += [ref.retry_id for ref in delivery.refs]
+    outcome.dead.append(DeadDraft(row, None, reason, 0, type(error).__name__, tries, first_at))
+    delivery.has_dead = True
 
 
 def attempt_number(part: Part) -> int:

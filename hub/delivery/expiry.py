@@ -12,18 +12,23 @@ from psycopg import Connection
 
 from hub.delivery import backlog, leases
 from hub.delivery.leases import Lease
+from hub.events import cursors
 from hub.events.cursors import Position
 from hub.lib.postgres import Row
 from hub.observability import log, metrics
 
 OWNER = "retention"
-NEEDY = "SELECT id FROM delivery_pipeline WHERE floor_seq < %s AND (lease_until IS NULL OR lease_until < now())"
+NEEDY = """
+SELECT p.id FROM delivery_pipeline p WHERE (p.lease_until IS NULL OR p.lease_until < now())
+  AND (p.floor_seq < %s OR EXISTS (SELECT FROM delivery_retry r WHERE r.pipeline_id = p.id AND r.seq < %s))
+"""
 # The last event of the workspace in the old partitions that the cursor has not passed. Only below the horizon: what is
 # still being written is not old.
 LAST_OLD = """
 SELECT e.xid::text::bigint, e.seq FROM event_log e
 WHERE e.workspace_id = %(workspace)s AND e.epoch = %(epoch)s AND e.seq < %(until)s
-  AND (e.xid, e.seq) > (%(xid)s::text::xid8, %(seq)s) AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
+  AND (e.xid, e.seq) > (%(xid)s::text::xid8, %(seq)s)
+  AND (%(is_past)s OR e.xid < pg_snapshot_xmin(pg_current_snapshot()))
 ORDER BY e.xid DESC, e.seq DESC LIMIT 1
 """
 EXPIRE = """
@@ -42,8 +47,7 @@ WITH old AS (
           AND (i.until_epoch IS NULL OR (e.epoch, e.xid::text::bigint) < (i.until_epoch, i.until_xid)))
     GROUP BY 1, 2
 ), mine AS (
-    UPDATE delivery_pipeline SET cursor_xid = %(to_xid)s, cursor_seq = %(to_seq)s,
-        floor_seq = greatest(floor_seq, %(until)s)
+    UPDATE delivery_pipeline SET cursor_epoch = %(epoch)s, cursor_xid = %(to_xid)s, cursor_seq = %(to_seq)s
     WHERE id = %(pipeline)s AND fence = %(fence)s RETURNING workspace_id, destination_id
 ), counted AS (
     INSERT INTO delivery_count AS c (workspace_id, destination_id, source_id, day, delivered, filtered, dead, expired)
@@ -55,8 +59,7 @@ SELECT coalesce(sum(n), 0)::bigint FROM old
 """
 RAISE_FLOOR = "UPDATE delivery_pipeline SET floor_seq = greatest(floor_seq, %s) WHERE id = %s AND fence = %s"
 OLD_RETRIES = """
-SELECT r.id, r.source_id, r.seq FROM delivery_retry r JOIN delivery_pipeline p ON p.id = r.pipeline_id
-WHERE r.seq < %s AND (p.lease_until IS NULL OR p.lease_until < now()) LIMIT 5000
+SELECT r.id, r.source_id, r.seq FROM delivery_retry r WHERE r.seq < %s AND r.pipeline_id = %s LIMIT 5000
 """
 DEAD_LETTERS = "DELETE FROM delivery_dead WHERE seq < %s"
 logger = log.get(__name__)
@@ -72,26 +75,44 @@ class Expired:
 
 def expire_before(connection: Connection[Row], until: int) -> Expired:
     """End what is still open about events below this sequence number, pipeline by pipeline under its lease."""
-    waiting = 0
-    for row in connection.execute(NEEDY, [until]).fetchall():
+    waiting = retrying = 0
+    for row in connection.execute(NEEDY, [until, until]).fetchall():
         lease = leases.claim(connection, int(str(row[0])), OWNER)
         if lease is None:
             continue
         try:
             waiting += _expire_backlog(connection, lease, until)
+            retrying += _expire_retries(connection, lease, until)
         finally:
             leases.release(connection, lease, has_more=True, is_slow=False)
-    lost = [backlog.Lost(*row) for row in connection.execute(OLD_RETRIES, [until]).fetchall()]  # type: ignore[arg-type]
-    backlog.expire(connection, lost)
     connection.execute(DEAD_LETTERS, [until])
-    if waiting or lost:
-        metrics.expired.inc(waiting + len(lost))
-        logger.warning("events_expired", waiting=waiting, retrying=len(lost), before_seq=until)
-    return Expired(waiting, len(lost))
+    if waiting or retrying:
+        metrics.expired.inc(waiting + retrying)
+        logger.warning("events_expired", waiting=waiting, retrying=retrying, before_seq=until)
+    return Expired(waiting, retrying)
+
+
+def _expire_retries(connection: Connection[Row], lease: Lease, until: int) -> int:
+    """End a pipeline's retry rows of old events; how many rows there were."""
+    found = connection.execute(OLD_RETRIES, [until, lease.pipeline_id]).fetchall()
+    backlog.expire(connection, [backlog.Lost(*row) for row in found])  # type: ignore[arg-type]
+    return len(found)
 
 
 def _expire_backlog(connection: Connection[Row], lease: Lease, until: int) -> int:
-    """Move one pipeline behind the old partitions; how many of its events expired."""
+    """Move one pipeline behind the old partitions, epoch by epoch; how many of its events expired."""
+    current, _ = cursors.horizon(connection)
+    expired = 0
+    while True:
+        expired += _expire_epoch(connection, lease, until, is_past=lease.position.epoch < current)
+        if lease.position.epoch >= current:
+            break
+        lease.position = Position(lease.position.epoch + 1, 0, 0)
+    connection.execute(RAISE_FLOOR, [until, lease.pipeline_id, lease.fence])
+    return expired
+
+
+def _expire_epoch(connection: Connection[Row], lease: Lease, until: int, *, is_past: bool) -> int:
     epoch, xid, seq = lease.position
     values: dict[str, object] = {
         "workspace": lease.workspace_id,
@@ -102,12 +123,11 @@ def _expire_backlog(connection: Connection[Row], lease: Lease, until: int) -> in
         "xid": xid,
         "seq": seq,
         "until": until,
+        "is_past": is_past,
     }
     last = connection.execute(LAST_OLD, values).fetchone()
     if last is None:
-        connection.execute(RAISE_FLOOR, [until, lease.pipeline_id, lease.fence])
         return 0
-    values |= {"to_xid": last[0], "to_seq": last[1]}
-    row = connection.execute(EXPIRE, values).fetchone()
+    row = connection.execute(EXPIRE, values | {"to_xid": last[0], "to_seq": last[1]}).fetchone()
     lease.position = Position(epoch, int(str(last[0])), int(str(last[1])))
     return int(str(row[0])) if row else 0

@@ -10,6 +10,7 @@ from psycopg import Connection
 from connectors.http import Outcome
 from hub.delivery import breaker, retry
 from hub.delivery.leases import Lease
+from hub.delivery.outcomes import storable
 from hub.delivery.run import Fault, Memory
 from hub.lib.postgres import Row
 from hub.observability import log
@@ -58,8 +59,8 @@ def apply(connection: Connection[Row], lease: Lease, fault: Fault, memory: Memor
         "circuit": hold.circuit,
         "reopened": hold.reopened,
         "unauthorized": hold.unauthorized,
-        "reason": f"{fault.kind}: {fault.reason}"[:100],
-        "message": (fault.message or fault.reason)[:300],
+        "reason": storable(f"{fault.kind}: {fault.reason}"),
+        "message": storable(fault.message or fault.reason, 300),
     }
     connection.execute(HOLD, values)
     logger.warning(
@@ -89,7 +90,7 @@ def _hold(lease: Lease, fault: Fault, memory: Memory) -> Hold:
 def stop_or_pause(lease: Lease, fault: Fault) -> None:
     """Refused credentials pause, a receiver that is gone stops; either way the owner acts and the backlog waits."""
     destination = Destination.objects.for_workspace(lease.workspace_id).get(pk=lease.destination_id)
-    reason = f"{fault.reason}: {fault.message}"[:500]
+    reason = storable(f"{fault.reason}: {fault.message}", 500)
     if fault.kind == Outcome.DISABLED:
         tenants.stop_destination(destination, reason, actor=DELIVERY)
     else:

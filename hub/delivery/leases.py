@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
@@ -43,9 +44,10 @@ UPDATE delivery_pipeline p
 SET lease_until = NULL, owner = '', wanted = false, is_slow = %(is_slow)s,
     floor_seq = greatest(p.floor_seq, %(floor)s),
     next_run_at = CASE
-        WHEN b.wanted OR %(has_more)s THEN greatest(now(), p.held_until)
-        ELSE greatest(p.held_until, (SELECT min(r.next_run_at) FROM delivery_retry r
-                                     WHERE r.pipeline_id = p.id AND r.state = 'retry'))
+        WHEN b.wanted OR %(has_more)s THEN greatest(now() + make_interval(secs => %(wait)s), p.held_until)
+        ELSE greatest(CASE WHEN p.held_until > now() THEN p.held_until END,
+                      (SELECT min(r.next_run_at) FROM delivery_retry r
+                       WHERE r.pipeline_id = p.id AND r.state = 'retry'))
     END
 FROM before b WHERE p.id = b.id
 RETURNING b.wanted
@@ -79,10 +81,10 @@ def claim(connection: Connection[Row], pipeline_id: int, owner: str) -> Lease | 
     2. If someone holds it, leave the wish that they look once more before they let go; else a hint that meets a lease
        would be lost.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(CLAIM, {"id": pipeline_id, "owner": owner, "seconds": LEASE_SECONDS}).fetchone()
+    row = _take(connection, pipeline_id, owner)
+    if row is None and connection.execute(WANT, [pipeline_id]).rowcount == 0:
+        row = _take(connection, pipeline_id, owner)  # the holder let go in between
     if row is None:
-        connection.execute(WANT, [pipeline_id])
         return None
     return Lease(
         pipeline_id=row["id"],
@@ -102,15 +104,23 @@ def claim(connection: Connection[Row], pipeline_id: int, owner: str) -> Lease | 
     )
 
 
+def _take(connection: Connection[Row], pipeline_id: int, owner: str) -> dict[str, Any] | None:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(CLAIM, {"id": pipeline_id, "owner": owner, "seconds": LEASE_SECONDS}).fetchone()
+
+
 def renew(connection: Connection[Row], lease: Lease) -> bool:
     """Prolong the lease; False when it has passed to another."""
     values = {"id": lease.pipeline_id, "fence": lease.fence, "seconds": LEASE_SECONDS}
     return connection.execute(RENEW, values).fetchone() is not None
 
 
-def release(connection: Connection[Row], lease: Lease, *, has_more: bool, is_slow: bool) -> bool:
+def release(
+    connection: Connection[Row], lease: Lease, *, has_more: bool, is_slow: bool, wait_seconds: float = 0.0
+) -> bool:
     """Let go and note when to look again. True when someone wished for another look meanwhile."""
     values = {
+        "wait": wait_seconds,
         "id": lease.pipeline_id,
         "fence": lease.fence,
         "has_more": has_more,

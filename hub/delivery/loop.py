@@ -12,14 +12,17 @@ from collections import deque
 from dataclasses import dataclass
 from queue import Empty
 
+import psycopg
+
 from connectors.http import Outcome
-from hub.delivery import backlog, config, faults, leases, outcomes
+from hub.delivery import backlog, config, faults, leases, outcomes, prepare
 from hub.delivery.chunk import Chunk
 from hub.delivery.config import Config, UnusableDestination
 from hub.delivery.leases import Lease
-from hub.delivery.outcomes import ChunkOutcome, Decided, RetryDraft, Status, merge
-from hub.delivery.parts import Delivery, is_open, is_untouched
+from hub.delivery.outcomes import ChunkOutcome, merge
+from hub.delivery.parts import Delivery, is_open
 from hub.delivery.run import Fault, Limiter, Run
+from hub.delivery.settling import settle
 from hub.delivery.worker import Worker
 from hub.events import cursors
 from hub.events.cursors import LogReader, LogRow, Position
@@ -31,6 +34,7 @@ from tenants.models.destination import Status as DestinationStatus
 CHUNK_EVENTS = 50
 CHUNK_EVENTS_BATCHED = 500
 CHUNKS_IN_FLIGHT = 4
+FIRST_READ_EVENTS = 30
 READ_EVENTS = 1_000
 READ_EVENTS_BUSY = 300
 READ_BYTES = 1_000_000
@@ -43,6 +47,7 @@ SHORT_TURN_SECONDS = 2.0
 LONG_TURN_SECONDS = 20.0
 LOOK_AGAIN_SECONDS = 0.02
 ABANDON_SECONDS = 5.0
+LONGEST_TOKEN_WAIT_SECONDS = 1.0
 RELOAD_SECONDS = 2.0
 ABOVE_HORIZON = """
 SELECT EXISTS (SELECT FROM event_log e WHERE e.workspace_id = %s AND e.epoch = %s
@@ -72,12 +77,17 @@ def run_turn(pipeline_id: int, worker: Worker) -> Ended:
     turn = Turn(lease, worker)
     try:
         turn.main()
+    except Exception as error:
+        turn.hold_after(error)
+        raise
     finally:
         turn.abandon()
         with postgres.pool().connection() as connection:
-            was_wanted = leases.release(connection, lease, has_more=turn.has_more, is_slow=turn.is_slow)
+            was_wanted = leases.release(
+                connection, lease, has_more=turn.has_more, is_slow=turn.is_slow, wait_seconds=turn.wait
+            )
     has_fault = turn.run is None or turn.run.fault is not None
-    return Ended(was_wanted or (turn.has_more and not has_fault), turn.is_slow)
+    return Ended((was_wanted or (turn.has_more and not has_fault)) and not turn.wait, turn.is_slow)
 
 
 class Turn:
@@ -87,8 +97,9 @@ class Turn:
         self.lease = lease
         self.worker = worker
         self.memory = worker.memory(lease.pipeline_id)
-        self.has_more = False
+        self.has_more = True  # until the end of `main` says otherwise
         self.is_slow = False
+        self.wait = 0.0
         self.run: Run | None = None
         self.reader = LogReader(lease.workspace_id, lease.position, lease.floor)
         self.buffer: deque[tuple[LogRow, Position]] = deque()
@@ -96,7 +107,7 @@ class Turn:
         self.retrying: Chunk | None = None
         self.is_at_end = False
         self.is_lost = False
-        self.read_limit = READ_EVENTS
+        self.read_limit = FIRST_READ_EVENTS
         self.sent = self.retried = 0
         self.retry_at = 0.0
         self.renewed_at = self.loaded_at = time.monotonic()
@@ -105,10 +116,13 @@ class Turn:
         """Load, then loop until the turn is over; then let what is in flight end."""
         settings = self._load()
         if settings is None or self._must_wait(settings):
+            self.has_more = False
             return
         run = self.run = self._make_run(settings)
         deadline = time.monotonic() + (SHORT_TURN_SECONDS if self.worker.is_crowded() else LONG_TURN_SECONDS)
         while not (run.fault or self.is_lost or self.worker.is_stopping or time.monotonic() > deadline):
+            if self._must_save_slot(run):
+                break
             self._top_up(run)
             if self.live or self.retrying:
                 self._collect(run)
@@ -118,7 +132,22 @@ class Turn:
                     break
         self._drain(run)
         self.is_slow = run.lane.is_slow and self.sent > 0
-        self.has_more = self.has_more or bool(self.buffer) or not self.is_at_end
+        has_fault = run.fault is not None or self.is_lost or self.wait > 0
+        self.has_more = has_fault or bool(self.buffer) or bool(self.live) or not self.is_at_end
+
+    def hold_after(self, error: Exception) -> None:
+        """An error of our own would come again at once: pause the pipeline, as its circuit does, and lose nothing."""
+        if not isinstance(error, psycopg.OperationalError):
+            with postgres.pool().connection() as connection:
+                faults.apply(connection, self.lease, prepare.bug_fault(error), self.memory)
+
+    def _must_save_slot(self, run: Run) -> bool:
+        """Whether the rate limit allows nothing for so long that the slot is of better use to others."""
+        if run.limiter is None or self.live or self.retrying:
+            return False
+        wait = run.limiter.wait_seconds()
+        self.wait = wait if wait > LONGEST_TOKEN_WAIT_SECONDS else 0.0
+        return self.wait > 0
 
     def abandon(self) -> None:
         """Wait for calls that an error left under way: no lease is let go while its calls may still arrive."""
@@ -163,12 +192,18 @@ class Turn:
             kick=lambda: sender.kick(lane),
             is_probe=is_probe,
         )
-        if settings.calls_per_second is not None:
-            run.limiter = Limiter(settings.calls_per_second)
+        run.limiter = self._limiter(settings.calls_per_second)
         if settings.is_ordered:
             with postgres.pool().connection() as connection:
                 run.book.held = backlog.held_users(connection, self.lease.pipeline_id)
         return run
+
+    def _limiter(self, per_second: float | None) -> Limiter | None:
+        """The pipeline's token bucket, kept between turns; a changed limit begins a new one."""
+        kept = self.memory.limiter
+        if per_second is None or kept is None or kept.per_second != per_second:
+            self.memory.limiter = None if per_second is None else Limiter(per_second)
+        return self.memory.limiter
 
     # Filling the window
 
@@ -189,7 +224,7 @@ class Turn:
     def _window(self, run: Run) -> int:
         if run.is_probe:
             return 0 if self.retrying else 1
-        return 1 if run.config.is_batched else CHUNKS_IN_FLIGHT
+        return 1 if run.config.is_batched or run.limiter else CHUNKS_IN_FLIGHT
 
     def _has_retries_waiting(self, run: Run) -> bool:
         """An ordered pipeline tries its held users while nothing else is in flight, now and then."""
@@ -226,11 +261,13 @@ class Turn:
 
     def _start_live(self, run: Run) -> bool:
         """Hand the next events that are this destination's to the sender; step over the others."""
-        size = 1 if run.is_probe else CHUNK_EVENTS_BATCHED if run.config.is_batched else CHUNK_EVENTS
+        size = self._chunk_size(run)
         plan = run.config.plan
         deliveries: list[Delivery] = []
         position: Position | None = None
         while self.buffer and len(deliveries) < size:
+            if position is not None and self.buffer[0][1].epoch != position.epoch:
+                break
             row, position = self.buffer.popleft()
             if decide.is_eligible(plan, row.source_id, (position.epoch, position.xid)):
                 deliveries.append(Delivery(row))
@@ -244,6 +281,15 @@ class Turn:
         else:
             chunk.stopped()
         return True
+
+    def _chunk_size(self, run: Run) -> int:
+        """How many events share a chunk: few under a rate limit, for a turn ends only when its chunks have."""
+        if run.is_probe:
+            return 1
+        size = CHUNK_EVENTS_BATCHED if run.config.is_batched else CHUNK_EVENTS
+        if run.limiter is None:
+            return size
+        return max(1, min(size, int(run.limiter.per_second * SHORT_TURN_SECONDS)))
 
     def _is_drained(self) -> bool:
         """Whether there is nothing left to read; rows above the horizon are waited for, a moment at a time."""
@@ -264,7 +310,7 @@ class Turn:
 
     def _collect(self, run: Run) -> None:
         """Wait for a chunk to be done and commit all that are, in order."""
-        timeout = run.limiter.wait_seconds if run.limiter else 1.0
+        timeout = min(1.0, run.limiter.wait_seconds()) if run.limiter else 1.0
         try:
             run.done.get(timeout=timeout)
             while not run.done.empty():  # what ended meanwhile shares the commit
@@ -290,9 +336,9 @@ class Turn:
             return
         if outcome.had_success:
             run.memory.pauses = 0
-        with postgres.pool().connection() as connection:
-            self.is_lost = not outcomes.commit(connection, self.lease, outcome, run.config.versions(), self.worker.name)
-            if run.is_probe and outcome.had_success and not run.fault:
+        self.is_lost = not outcomes.commit_surely(self.lease, outcome, run.config.versions(), self.worker.name)
+        if run.is_probe and outcome.had_success and not run.fault:
+            with postgres.pool().connection() as connection:
                 self._probe_went_well(run, connection)
 
     def _commit_retries(self, run: Run, chunk: Chunk) -> None:
@@ -314,7 +360,7 @@ class Turn:
             self.worker.sender.lane(run.lane.key, HANDLES, probing=False)
 
     def _keep_lease(self, run: Run) -> None:
-        """Renew at a third of the lease; take over changed settings every two seconds."""
+        """Renew at a third of the lease; end the turn when the settings have changed, so that each has one set."""
         now = time.monotonic()
         if now - self.renewed_at > leases.RENEW_AFTER_SECONDS:
             self.renewed_at = now
@@ -323,11 +369,8 @@ class Turn:
         if now - self.loaded_at > RELOAD_SECONDS:
             self.loaded_at = now
             changed = self._load()
-            if changed is None or self._must_wait(changed):
-                self.has_more = True
+            if changed is not run.config or self._must_wait(changed):
                 run.fail(Fault("paused", "paused", ""))
-            else:
-                run.config = changed
 
     # Ending
 
@@ -345,43 +388,8 @@ class Turn:
         if self.live and not self.is_lost:
             self._commit(run, settle(list(self.live), run.fault))
         if run.fault and run.fault.kind not in OWN_FAULTS and not self.is_lost:
-            self.has_more = True
             with postgres.pool().connection() as connection:
                 faults.apply(connection, self.lease, run.fault, run.memory)
 
 
 OWN_FAULTS = {"stopping", "paused"}
-
-
-def settle(chunks: list[Chunk], fault: Fault | None) -> ChunkOutcome:
-    """Merge chunks that a fault cut short into one outcome.
-
-    The cursor goes to the last event on which something was decided; undecided ones before it get a retry row, as if
-    they had failed without an attempt; those after it stay at the cursor and cost no row.
-    """
-    merged = merge([chunk.outcome for chunk in chunks])
-    merged.position = None
-    deliveries = [delivery for chunk in chunks for delivery in chunk.deliveries]
-    decided = [place for place, delivery in enumerate(deliveries) if not is_untouched(delivery)]
-    if not decided:
-        return merged
-    reason = fault.reason if fault else ""
-    for delivery in deliveries[: decided[-1] + 1]:
-        if not is_open(delivery):
-            continue
-        mapping_ids = [None] if is_untouched(delivery) else [part.rule.mapping_id for part in delivery.undecided]
-        merged.retries += [RetryDraft(delivery.row, each, "retry", 0, 0.0, reason) for each in mapping_ids]
-        if not delivery.is_settled:
-            merged.decided.append(Decided(delivery.row, Status.RETRYING, reason))
-    merged.position = _position_after(chunks, deliveries[decided[-1]])
-    return merged
-
-
-def _position_after(chunks: list[Chunk], last: Delivery) -> Position | None:
-    """Where the cursor stands behind this delivery: its own place, or its chunk's end when it is the chunk's last."""
-    for chunk in chunks:
-        if chunk.position is not None and last in chunk.deliveries:
-            if chunk.deliveries[-1] is last:
-                return chunk.position
-            return Position(chunk.position.epoch, last.row.xid, last.row.seq)
-    return None

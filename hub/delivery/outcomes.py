@@ -5,6 +5,7 @@ Cursor, batch row, retry rows, dead letters, attempts and books change together 
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections import Counter
 from collections.abc import Sequence
@@ -13,11 +14,13 @@ from datetime import date, datetime
 from enum import IntEnum
 from uuid import UUID
 
-from psycopg import Connection
+from psycopg import Connection, OperationalError
 from psycopg.types.json import Jsonb
+from psycopg_pool import PoolTimeout
 
 from hub.delivery.leases import LEASE_SECONDS, Lease
 from hub.events.cursors import LogRow, Position
+from hub.lib import postgres
 from hub.lib.postgres import Row
 from hub.observability import metrics
 
@@ -35,6 +38,8 @@ class Status(IntEnum):
 
 OPEN = {Status.RETRYING, Status.PENDING, Status.PARKED}
 MAX_SMALL = 32_767
+COMMIT_TRIES_SECONDS = 20.0
+QUERY_CANCELED = "57014"
 
 
 @dataclass(slots=True)
@@ -123,6 +128,11 @@ def merge(outcomes: Sequence[ChunkOutcome]) -> ChunkOutcome:
         for word, count in outcome.attempt_counts.items():
             merged.attempt_counts[word] = merged.attempt_counts.get(word, 0) + count
     return merged
+
+
+def storable(text: str, limit: int = 100) -> str:
+    """A text from outside as PostgreSQL takes it: no NUL, no lone surrogates, cut."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:limit]
 
 
 HEAD = """
@@ -216,6 +226,28 @@ def commit(
     return True
 
 
+def commit_surely(lease: Lease, outcome: ChunkOutcome, mappings: dict[str, object], worker: str) -> bool:
+    """Commit, and try again for a while what the server certainly rolled back: the receiver has these events already.
+
+    An error that leaves the fate of the commit open is raised: only the lease's end makes a second try safe.
+    """
+    give_up_at = time.monotonic() + COMMIT_TRIES_SECONDS
+    while True:
+        try:
+            with postgres.pool().connection() as connection:
+                return commit(connection, lease, outcome, mappings, worker)
+        except OperationalError as error:
+            if not is_rolled_back(error) or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.1)
+
+
+def is_rolled_back(error: OperationalError) -> bool:
+    """Whether nothing was committed for certain: no connection was had, a deadlock, a lock or statement time-out."""
+    state = error.sqlstate or ""
+    return isinstance(error, PoolTimeout) or state[:2] in {"40", "55"} or state == QUERY_CANCELED
+
+
 def _head_values(lease: Lease, outcome: ChunkOutcome, mappings: dict[str, object]) -> dict[str, object]:
     decided, position = outcome.decided, outcome.position
     seqs = [item.row.seq for item in decided]
@@ -230,11 +262,11 @@ def _head_values(lease: Lease, outcome: ChunkOutcome, mappings: dict[str, object
         "xid": position.xid if position else None,
         "seq": position.seq if position else None,
         "had_success": outcome.had_success,
-        "failure": outcome.last_failure[:300],
+        "failure": storable(outcome.last_failure, 300),
         "seq_max": max(seqs, default=0),
         "seq_min": min(seqs, default=0),
         "event_count": len(seqs),
-        "mappings": Jsonb({**mappings, "reasons": reasons}),
+        "mappings": Jsonb({**mappings, "reasons": [storable(reason) for reason in reasons]}),
         "is_retry": outcome.is_retry,
         "delivered": tally[Status.DELIVERED],
         "filtered": tally[Status.FILTERED],
@@ -274,7 +306,7 @@ def _attempt_values(drafts: list[AttemptDraft]) -> dict[str, object]:
         "a_at": [draft.at for draft in drafts],
         "a_attempt": [draft.attempt for draft in drafts],
         "a_outcome": [draft.outcome for draft in drafts],
-        "a_reason": [draft.reason for draft in drafts],
+        "a_reason": [storable(draft.reason) for draft in drafts],
         "a_status": [draft.status_code for draft in drafts],
         "a_duration": [int(draft.duration_ms) for draft in drafts],
         "a_request": [draft.request for draft in drafts],
@@ -290,14 +322,14 @@ def _retry_values(drafts: list[RetryDraft]) -> dict[str, object]:
         "r_state": [draft.state for draft in added],
         "r_attempts": [draft.attempts for draft in added],
         "r_delay": [draft.delay for draft in added],
-        "r_reason": [draft.reason[:100] for draft in added],
+        "r_reason": [storable(draft.reason) for draft in added],
         "r_status": [draft.status_code for draft in added],
         "x_id": [draft.retry_id for draft in changed],
         "x_mapping": [draft.mapping_id for draft in changed],
         "x_state": [draft.state for draft in changed],
         "x_attempts": [draft.attempts for draft in changed],
         "x_delay": [draft.delay for draft in changed],
-        "x_reason": [draft.reason[:100] for draft in changed],
+        "x_reason": [storable(draft.reason) for draft in changed],
         "x_status": [draft.status_code for draft in changed],
     }
 
@@ -306,9 +338,9 @@ def _dead_values(drafts: list[DeadDraft]) -> dict[str, object]:
     return {
         **_row_values("d", drafts),
         "d_message_id": [draft.row.message_id for draft in drafts],
-        "d_reason": [draft.reason[:100] for draft in drafts],
+        "d_reason": [storable(draft.reason) for draft in drafts],
         "d_status": [draft.status_code for draft in drafts],
-        "d_message": [draft.message[:500] for draft in drafts],
+        "d_message": [storable(draft.message, 500) for draft in drafts],
         "d_attempts": [draft.attempts for draft in drafts],
         "d_first": [draft.first_at for draft in drafts],
     }

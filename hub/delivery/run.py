@@ -34,25 +34,6 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Memory:
-    """What a process remembers of a pipeline between its turns; losing it costs nothing but a fresh look."""
-
-    config: Config | None = None
-    window: Window = field(default_factory=Window)
-    pauses: int = 0
-    minute: int = 0
-    successes_kept: int = 0
-    forbidden_in_a_row: int = 0
-
-    def keeps_success(self, now: float) -> bool:
-        """Whether this success is among the first of its minute, which are kept in full."""
-        if int(now // 60) != self.minute:
-            self.minute, self.successes_kept = int(now // 60), 0
-        self.successes_kept += 1
-        return self.successes_kept <= SUCCESSES_KEPT_A_MINUTE
-
-
-@dataclass(slots=True)
 class Limiter:
     """The owner's limit on calls, as a token bucket; one lease runs a pipeline at a time, so it needs no one else."""
 
@@ -68,10 +49,29 @@ class Limiter:
         self.filled_at = now
         return self.tokens >= 1.0
 
-    @property
     def wait_seconds(self) -> float:
-        """How long until a token is there again."""
-        return max(0.005, (1.0 - self.tokens) / self.per_second)
+        """How long until a token is there again; at once is 5 ms."""
+        return 0.005 if self.has_token() else max(0.005, (1.0 - self.tokens) / self.per_second)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a process remembers of a pipeline between its turns; losing it costs nothing but a fresh look."""
+
+    config: Config | None = None
+    limiter: Limiter | None = None
+    window: Window = field(default_factory=Window)
+    pauses: int = 0
+    minute: int = 0
+    successes_kept: int = 0
+    forbidden_in_a_row: int = 0
+
+    def keeps_success(self, now: float) -> bool:
+        """Whether this success is among the first of its minute, which are kept in full."""
+        if int(now // 60) != self.minute:
+            self.minute, self.successes_kept = int(now // 60), 0
+        self.successes_kept += 1
+        return self.successes_kept <= SUCCESSES_KEPT_A_MINUTE
 
 
 @dataclass(slots=True)

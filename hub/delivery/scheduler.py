@@ -127,9 +127,9 @@ class Scheduler:
             self.due_at[chore.name] = now + chore.every_seconds
             try:
                 chore.run(connection)
-            except psycopg.OperationalError:
-                raise
             except Exception:
+                if connection.closed or connection.broken:
+                    raise
                 logger.exception("chore_failed", chore=chore.name)
 
 

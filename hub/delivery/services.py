@@ -63,10 +63,7 @@ WITH letter AS (
         now(), now(), reason, status_code, '', '' FROM letter
 ), recounted AS (
     UPDATE delivery_count c SET dead = c.dead - n.events
-    FROM (SELECT destination_id, source_id, day, count(DISTINCT seq) AS events FROM letter l
-          WHERE NOT EXISTS (SELECT FROM delivery_dead x WHERE x.destination_id = l.destination_id AND x.seq = l.seq
-                            AND NOT x.id = ANY(%(ids)s))
-          GROUP BY 1, 2, 3) n
+    FROM (SELECT destination_id, source_id, day, count(DISTINCT seq) AS events FROM letter GROUP BY 1, 2, 3) n
     WHERE c.destination_id = n.destination_id AND c.source_id = n.source_id AND c.day = n.day
 ), woken AS (
     UPDATE delivery_pipeline p SET next_run_at = now(), wanted = p.lease_until IS NOT NULL
@@ -124,6 +121,7 @@ def resume(destination: Destination, actor: Actor) -> None:
 def retry_now(rows: Sequence[RetryRow], actor: Actor, reason: str) -> Done:
     """Make waiting retries due at once. Parked ones keep waiting for the event before them."""
     chosen = list(rows)[:MAX_ROWS]
+    _lock_pipelines(chosen)
     due = RetryRow.objects.filter(pk__in=[row.pk for row in chosen], state=RetryRow.State.RETRY)
     count = due.update(next_run_at=clock.now())
     _wake({row.destination_id for row in chosen})
@@ -135,6 +133,7 @@ def retry_now(rows: Sequence[RetryRow], actor: Actor, reason: str) -> Done:
 def revive(letters: Sequence[DeadLetter], actor: Actor, reason: str) -> Done:
     """Put dead letters back to waiting; they are tried at once and for the full time again."""
     chosen = list(letters)[:MAX_ROWS]
+    _lock_pipelines(chosen)
     with django_connection.cursor() as cursor:
         cursor.execute(REVIVE, {"ids": [letter.pk for letter in chosen]})
         count = len(cursor.fetchall())
@@ -151,6 +150,12 @@ def discard(letters: Sequence[DeadLetter], actor: Actor, reason: str) -> Done:
     count = DeadLetter.objects.filter(pk__in=ids, discarded_at=None).update(discarded_at=clock.now())
     _audit(chosen, "dead_letter.discarded", actor, reason, count)
     return Done(count, len(chosen))
+
+
+def _lock_pipelines(rows: Sequence[RetryRow] | Sequence[DeadLetter]) -> None:
+    """Take the pipelines first, in order: commits do so too, and so nobody waits for the other in a circle."""
+    ids = {row.pipeline_id for row in rows}
+    list(Pipeline.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
 
 
 def _wake(destination_ids: Iterable[UUID]) -> None:

@@ -84,9 +84,10 @@ def retire_partitions(connection: PgConnection) -> None:
     if old:
         expiry.expire_before(connection, old[-1].seq_until)
     needed = connection.execute(NEEDED).fetchone()
-    for bounds in old:
-        if needed and needed[0] is not None and bounds.seq_until <= int(str(needed[0])):
-            partitions.drop(connection, bounds)
+    for bounds in old:  # oldest first, and none behind one that stays
+        if not needed or needed[0] is None or bounds.seq_until > int(str(needed[0])):
+            break
+        partitions.drop(connection, bounds)
     hours = connection.execute(LONGEST_WINDOW, [settings.DEDUPE_HOURS]).fetchone()
     partitions.drop_old_days(connection, int(str(hours[0])) if hours else settings.DEDUPE_HOURS)
     connection.execute("DELETE FROM event_rejected WHERE at < now() - interval '7 days'")

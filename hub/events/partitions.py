@@ -201,10 +201,11 @@ def drop(connection: Connection[Row], bounds: Bounds) -> bool:
     with connection.transaction():
         connection.execute(
             sql.SQL(
-                "INSERT INTO event_dropped (workspace_id, source_id, row_count) "
-                "SELECT workspace_id, source_id, count(*) FROM {child} WHERE NOT EXISTS "
-                "(SELECT FROM event_partition WHERE number = {number} AND dropped_at IS NOT NULL) GROUP BY 1, 2 "
-                "ON CONFLICT (workspace_id, source_id) DO UPDATE "
+                "INSERT INTO event_dropped (workspace_id, source_id, day, row_count) "
+                "SELECT workspace_id, source_id, (received_at AT TIME ZONE 'UTC')::date, count(*) FROM {child} "
+                "WHERE NOT EXISTS "
+                "(SELECT FROM event_partition WHERE number = {number} AND dropped_at IS NOT NULL) GROUP BY 1, 2, 3 "
+                "ON CONFLICT (workspace_id, source_id, day) DO UPDATE "
                 "SET row_count = event_dropped.row_count + excluded.row_count"
             ).format(child=sql.Identifier(name), number=sql.Literal(bounds.number))
         )

@@ -23,12 +23,25 @@ WITH dest AS (
       AND EXISTS (SELECT FROM tenants_subscriptioninterval i WHERE i.workspace_id = d.workspace_id AND i.object_id = d.id
           AND i.kind = 'destination' AND (i.from_epoch, i.from_xid) <= (c.epoch, c.xid_from::text::bigint)
           AND (i.until_epoch IS NULL OR (c.epoch, c.xid_from::text::bigint) < (i.until_epoch, i.until_xid)))
+), marked AS (
+    -- Ranges of a source may overlap: they are cut by time, transaction numbers are not drawn in order of time.
+    SELECT h.*, h.low > coalesce(max(h.high) OVER (PARTITION BY h.destination_id, h.source_id, h.epoch
+        ORDER BY h.low, h.high ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS starts
+    FROM share h
+), numbered AS (
+    SELECT m.*, count(*) FILTER (WHERE m.starts) OVER (PARTITION BY m.destination_id, m.source_id, m.epoch
+        ORDER BY m.low, m.high) AS island
+    FROM marked m
+), island AS (
+    SELECT n.destination_id, n.workspace_id, n.source_id, n.epoch, min(n.low) AS low, max(n.high) AS high,
+           sum(n.accepted) AS accepted
+    FROM numbered n GROUP BY n.destination_id, n.workspace_id, n.source_id, n.epoch, n.island
 ), standing AS (
     SELECT h.*, p.cursor_epoch, p.cursor_xid, p.cursor_seq,
            p.id IS NULL OR (h.epoch, h.low) > (p.cursor_epoch, p.cursor_xid) AS is_beyond,
            (h.epoch, h.low) <= (p.cursor_epoch, p.cursor_xid) AND (h.epoch, h.high) >= (p.cursor_epoch, p.cursor_xid)
                AS is_partial
-    FROM share h LEFT JOIN delivery_pipeline p ON p.destination_id = h.destination_id AND p.shard = 0
+    FROM island h LEFT JOIN delivery_pipeline p ON p.destination_id = h.destination_id AND p.shard = 0
 ), eligible AS (
     SELECT destination_id, sum(accepted) AS eligible, sum(accepted) FILTER (WHERE is_beyond) AS beyond
     FROM standing GROUP BY destination_id
@@ -39,6 +52,8 @@ WITH dest AS (
         AND (e.xid, e.seq) > (g.cursor_xid::text::xid8, g.cursor_seq)
         AND e.xid <= g.high::text::xid8 AND e.source_id = g.source_id
     WHERE g.is_partial
+      AND (%(since)s::date IS NULL OR (e.received_at AT TIME ZONE 'UTC')::date >= %(since)s)
+      AND (%(until)s::date IS NULL OR (e.received_at AT TIME ZONE 'UTC')::date <= %(until)s)
     GROUP BY g.destination_id
 ), retrying AS (
     SELECT r.destination_id, count(DISTINCT r.seq) AS n

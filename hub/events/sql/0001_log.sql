@@ -48,8 +48,9 @@ CREATE TABLE event_partition (
 CREATE TABLE event_dropped (
     workspace_id uuid NOT NULL,
     source_id uuid NOT NULL,
+    day date NOT NULL,
     row_count bigint NOT NULL,
-    PRIMARY KEY (workspace_id, source_id)
+    PRIMARY KEY (workspace_id, source_id, day)
 );
 
 -- Dedupe keys of the window, a partition a day.
