@@ -122,6 +122,8 @@ class Receiver:
         name, _, rest = path[1:].partition("/")
         if name == "status":
             return await plain(writer, int(rest))
+        if name == "unstorable":  # a multi-status answer whose text no database takes
+            return await plain(writer, 207, b'[{"status": 400, "message": "bad \\u0000 \\ud800 thing"}]')
         if name == "poison":  # refuses any body that says of itself that it is poison
             return await plain(writer, 400 if b'"poison":true' in request.body else 200)
         if name == "delay":
