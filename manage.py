@@ -5,14 +5,20 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
+import psycopg
 from django.core.management import execute_from_command_line
+from django.db.utils import OperationalError
 
 from hub.launcher.installation import join_running
 from hub.launcher.up import DATA_FOLDER
 
 if __name__ == "__main__":
-    if sys.argv[1:2] != ["up"]:
-        join_running(DATA_FOLDER)
+    if sys.argv[1:2] != ["up"]:  # DATA_FOLDER is where an `up --data` keeps its own
+        join_running(Path(os.environ.get("DATA_FOLDER") or DATA_FOLDER))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except (OperationalError, psycopg.OperationalError) as error:
+        sys.exit(f"The database does not answer: {str(error).splitlines()[0]}")

@@ -26,7 +26,8 @@ def check_key_ring(**_: Any) -> list[CheckMessage]:
         return [
             Error(
                 f"SECRETS_KEYS cannot be used: {error}",
-                hint="Make one with: python -c \"from hub.lib.crypto import new_key; print(new_key('k1'))\"",
+                hint="Beside a running `up --data DIR`, set DATA_FOLDER=DIR. For an installation of your own, make "
+                "one with: python -c \"from hub.lib.crypto import new_key; print(new_key('k1'))\"",
                 id="tenants.E001",
             )
         ]

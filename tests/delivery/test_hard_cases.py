@@ -96,8 +96,8 @@ def test_the_books_hold_when_folded_ranges_overlap(source: Source, receiver: Rec
         ).fetchall()
         for (xid,), second in zip(found, (3, 12, 9, 15), strict=True):
             connection.execute(
-                "UPDATE event_count SET at = date_trunc('minute', now() - interval '2 min') + make_interval(secs => %s) "
-                "WHERE source_id = %s AND xid_from = %s::xid8",
+                "UPDATE event_count SET at = date_trunc('minute', now() - '2 min'::interval) "
+                "+ make_interval(secs => %s) WHERE source_id = %s AND xid_from = %s::xid8",
                 [second, source.pk, xid],
             )
         stand_behind_the_first(connection, source, hook)
