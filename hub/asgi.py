@@ -11,8 +11,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 _pages = get_asgi_application()
 
 from hub.ingest.front import front_door  # noqa: E402 - needs Django set up
+from hub.web.pages import guarded  # noqa: E402
 
-application = front_door(_pages)  # type: ignore[arg-type]
+application = front_door(guarded(_pages))  # type: ignore[arg-type]
 
 # What start-up made stays for good, and requests make no cycles: the collector has nothing to look for in either.
 gc.collect()

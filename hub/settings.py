@@ -16,6 +16,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = envbool("DEBUG")
 PUBLIC_URL = envstr("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+DATA_FOLDER = envstr("DATA_FOLDER") or str(BASE_DIR)
 ALLOWED_HOSTS = envlist("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 SECRET_KEY = envsecret("SECRET_KEY") or secrets.token_urlsafe(48)
 SECRETS_KEYS = envsecret("SECRETS_KEYS")
@@ -34,8 +35,8 @@ DATABASES = {
         "PASSWORD": _parts.pop("password", ""),
         "HOST": _parts.pop("host", ""),
         "PORT": _parts.pop("port", ""),
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
+        # A request under ASGI has a thread of its own: what it kept open for the next one, nobody would find again.
+        "CONN_MAX_AGE": 0,
         "OPTIONS": _parts,
         "TEST": {"NAME": "headwater_test"},
     }
@@ -76,8 +77,9 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "hub.web.middleware.StaticFiles",
     "hub.web.middleware.PageSecurity",
+    "hub.observability.health.Probes",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

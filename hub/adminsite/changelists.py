@@ -35,6 +35,14 @@ class PreparedChangeList(ChangeList):
         super().__init__(*args, **kwargs)
         self.title = capfirst(str(self.opts.verbose_name_plural))
 
+    def get_filters(self, request: HttpRequest) -> Any:
+        """The filters, and nothing beside them: whoever could ask about any field would soon know what is masked."""
+        found = super().get_filters(request)
+        asked = set(found[2]) - {name for name in self.list_filter if isinstance(name, str)}
+        if asked:
+            raise IncorrectLookupParameters(f"no filter asks for {', '.join(sorted(asked))}")
+        return found
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list: Any = list(self.result_list)

@@ -18,16 +18,20 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import BadRequest
 from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 from psycopg.errors import QueryCanceled
 
 IDLE_SECONDS = 30 * 60
 STAMP_EVERY_SECONDS = 30
 STATEMENT_TIMEOUT = "5s"
 SEEN = "admin_seen_at"
+UNUSED = frozenset({"autocomplete", "view_on_site"})
 View = Callable[..., HttpResponse]
 
 
@@ -89,6 +93,8 @@ class Site(admin.AdminSite):
         inner = super().admin_view(bounded(view), cacheable)
 
         def entered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if "%00" in request.META["QUERY_STRING"]:
+                raise BadRequest("no text of the database holds a NUL")
             return self._turned_away(request) or inner(request, *args, **kwargs)
 
         return update_wrapper(entered, inner)
@@ -109,12 +115,16 @@ class Site(admin.AdminSite):
             path(page.route, page.view if page.is_open else self.admin_view(page.view), name=page.name)
             for page in self.extra_pages
         ]
-        return [*extra, *super().get_urls()]
+        return [*extra, *(url for url in super().get_urls() if getattr(url, "name", "") not in UNUSED)]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)
         menu = [(label, reverse(f"admin:{name}")) for label, name, perm in self.menu if request.user.has_perm(perm)]
         return {**context, "menu": menu}
+
+    @method_decorator(never_cache)
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        return super().password_change(request, extra_context)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         figures = [figure for make in self.figures for figure in make(request)]

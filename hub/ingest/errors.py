@@ -83,6 +83,14 @@ class TooSlow(IngestError):
     default_detail = "The body did not arrive in time."
 
 
+class HeadersTooLarge(IngestError):
+    """More headers than anybody needs."""
+
+    status_code = status.HTTP_431_REQUEST_HEADER_FIELDS_TOO_LARGE
+    code = "headers_too_large"
+    default_detail = "The headers are larger than 16 KiB together."
+
+
 class RateLimited(IngestError):
     """A limit that was set for the key, the source or the workspace is used up for now."""
 

@@ -17,13 +17,14 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 
 from hub.events.log import Submission
 from hub.ingest import answers, policies, routes
-from hub.ingest.errors import TooSlow, Unavailable
+from hub.ingest.errors import BadRequest, HeadersTooLarge, IngestError, TooSlow, Unavailable
 from hub.ingest.keys import KeyNotCached
 from hub.ingest.lean import View, not_stored
 from hub.ingest.normalising import BATCH_LIMIT
 from hub.ingest.runtime import current
 from hub.ingest.waiting import room
 from hub.observability import log
+from hub.web.pages import HEADER_BYTES, header_bytes
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -41,8 +42,8 @@ WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 logger = log.get(__name__)
 
 
-class ClientGone(Exception):
-    """The client went away before its request was whole: there is no request."""
+class BrokenOff(Exception):
+    """The body ends before it is whole: its client is gone, or waits after a broken chunk; the server does not say."""
 
 
 class FrontRequest(HttpRequest):
@@ -99,15 +100,13 @@ _threads = ThreadPoolExecutor(2, thread_name_prefix="large-bodies")
 
 async def serve(view: View, arguments: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
     """Read the body, run the view, wait for the commit, answer."""
+    if header_bytes(scope) > HEADER_BYTES:
+        await turn_away(scope, send, HeadersTooLarge())
+        return
     try:
         body = b"" if scope["method"] in WITHOUT_BODY else await room().bodies.within(read_body(receive))
-    except ClientGone:
-        return
-    except TimeoutError:
-        request = FrontRequest(scope, b"")
-        answer = answers.readable(request, answers.refused(TooSlow()))
-        answer["Connection"] = "close"
-        await respond(send, answer)
+    except (BrokenOff, TimeoutError) as error:
+        await turn_away(scope, send, TooSlow() if isinstance(error, TimeoutError) else BadRequest())
         return
     request = FrontRequest(scope, body)
     try:
@@ -119,6 +118,14 @@ async def serve(view: View, arguments: dict[str, str], scope: Scope, receive: Re
         logger.exception("front_door_failed")
         response = answers.broken(request)
     await respond(send, response, with_body=scope["method"] != "HEAD")
+
+
+async def turn_away(scope: Scope, send: Send, error: IngestError) -> None:
+    """Answer a request whose body was not read to its end, and close its connection."""
+    request = FrontRequest(scope, b"")
+    answer = answers.readable(request, answers.refused(error))
+    answer["Connection"] = "close"
+    await respond(send, answer)
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -133,7 +140,7 @@ async def read_body(receive: Receive) -> bytes:
     total = 0
     while True:
         if event["type"] == "http.disconnect":
-            raise ClientGone
+            raise BrokenOff
         chunk = event.get("body", b"")
         total += len(chunk)
         body += chunk[: KEPT_BYTES - len(body)]

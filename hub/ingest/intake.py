@@ -14,7 +14,7 @@ from hub.events.spec import CALL_TYPES, EventRow
 from hub.ingest import moments
 from hub.ingest.codes import Discarded
 from hub.ingest.decoding import Decoded, repaired_text
-from hub.ingest.normalising import SEPARATORS, Arrival, Envelope, made_safe, normalise
+from hub.ingest.normalising import DEPTH, SEPARATORS, Arrival, Envelope, depth_exceeds, made_safe, normalise
 
 MESSAGES = 2_500
 SAMPLE_BYTES = 2_048
@@ -66,14 +66,9 @@ def messages_of(decoded: Decoded, call: str | None) -> tuple[Sequence[object], E
 def envelope_object(payload: dict[str, Any], name: str, is_suspect: bool) -> dict[str, Any]:
     """An object of the envelope. One that is no object, or nested too deep, is nobody's message: it is left out."""
     value = payload.get(name)
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or depth_exceeds(value, DEPTH):
         return {}
-    if not is_suspect:
-        return value
-    try:
-        return made_safe(value)[0]
-    except Discarded:
-        return {}
+    return made_safe(value)[0] if is_suspect else value
 
 
 def take_in(messages: Sequence[object], envelope: Envelope, arrival: Arrival, fault: str | None = None) -> Intake:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from django.conf import settings
+from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.parsers import BaseParser
@@ -18,7 +19,7 @@ from rest_framework.views import APIView
 
 from hub.ingest import addresses, pixels
 from hub.ingest.decoding import Decoded, decode
-from hub.ingest.errors import OriginNotAllowed, RateLimited, UnknownSource
+from hub.ingest.errors import BadRequest, OriginNotAllowed, RateLimited, UnknownSource
 from hub.ingest.keys import KeyNotCached
 from hub.ingest.runtime import UNKNOWN_KEYS_A_SECOND, Runtime, current
 from tenants.keys import SourceRef
@@ -44,7 +45,11 @@ class PixelParser(BaseParser):
     media_type = "*/*"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Decoded:  # type: ignore[override]
-        return pixels.decoded(stream.GET)
+        try:
+            query = stream.GET
+        except TooManyFieldsSent as error:
+            raise BadRequest("The address has too many parameters.") from error
+        return pixels.decoded(query)
 
 
 def body_of(request: Request) -> Decoded:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import os
 import socket
 import time
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from hub.launcher.errors import LaunchError
 
@@ -33,11 +31,10 @@ class Address:
         return f"http://{host}:{self.port}"
 
     def answers_ready(self) -> bool:
-        """Ask `/ready` as a browser would that knows the public name, so that allowed hosts are respected."""
-        public_host = urlsplit(os.environ.get("PUBLIC_URL") or self.url).netloc
+        """Ask `/ready`."""
         connection = http.client.HTTPConnection(self.reachable_host, self.port, timeout=_ASK_TIMEOUT_SECONDS)
         try:
-            connection.request("GET", "/ready", headers={"Host": public_host})
+            connection.request("GET", "/ready")
             return connection.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False

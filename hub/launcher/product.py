@@ -69,6 +69,7 @@ class Product:
         if self.opens_loopback:
             environment["ALLOW_PRIVATE_NETWORKS"] = LOOPBACK
         environment.setdefault("PROMETHEUS_MULTIPROC_DIR", str(self.installation.metrics_folder))
+        environment.setdefault("DATA_FOLDER", str(self.installation.folder))
         environment.setdefault("WORKER_ABORT_SECONDS", WORKER_ABORT_SECONDS)
         environment |= {_URLS[service.name]: service.url for service in self.services}
         return environment | self.installation.missing_secrets()

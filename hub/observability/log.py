@@ -18,11 +18,21 @@ SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
+CLIENT_FAULT_LENGTH = 200
 
 
 def get(name: str) -> Any:
     """A logger whose methods take an event name and fields."""
     return structlog.stdlib.get_logger(name)
+
+
+def client_fault(record: logging.LogRecord) -> bool:
+    """Make what Django refuses of a client a short warning; it comes with a traceback, as if the fault were ours."""
+    if record.name.startswith("django.security."):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args = record.getMessage()[:CLIENT_FAULT_LENGTH], ()
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def set_up(level: int = logging.INFO) -> None:
@@ -42,6 +52,7 @@ def set_up(level: int = logging.INFO) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(client_fault)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

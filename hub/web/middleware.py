@@ -1,10 +1,12 @@
-"""Security headers of every page; ingest answers outside of it and sets its own."""
+"""Security headers of every page, and its static files; ingest answers outside of it and sets its own headers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
+from whitenoise.responders import StaticFile  # type: ignore[import-untyped]
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -23,3 +25,19 @@ class PageSecurity:
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault("X-Frame-Options", "DENY")
         return response
+
+
+class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
+    """Static files, each in one piece: Django would read a stream into memory too, and complain about each."""
+
+    @staticmethod
+    def serve(static_file: StaticFile, request: HttpRequest) -> HttpResponse:
+        found = static_file.get_response(request.method, request.META)
+        answer = HttpResponse(status=found.status)
+        del answer["Content-Type"]
+        for name, value in found.headers:
+            answer[name] = value
+        if found.file is not None:
+            with found.file:
+                answer.content = found.file.read()
+        return answer

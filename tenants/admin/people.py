@@ -93,6 +93,13 @@ class UserAdmin(ReadOnlyAdmin, UserBase):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.is_superuser)
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Without the password for those who only look: how it is kept is nothing to see."""
+        found = super().get_fieldsets(request, obj)
+        if self.has_change_permission(request, obj):
+            return found
+        return [(title, {**options, "fields": _without_password(options["fields"])}) for title, options in found]
+
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Save, and write down what changed."""
         before = state_of(User.objects.get(pk=obj.pk)) if change else None
@@ -118,6 +125,10 @@ class UserAdmin(ReadOnlyAdmin, UserBase):
             if user.password != old:
                 record(actor_of(request), "user.password_set", user, label=user.email)
         return response
+
+
+def _without_password(fields: Sequence[Any]) -> list[Any]:
+    return [name for name in fields if name != "password"]
 
 
 def _rights_of(user: User) -> dict[str, Any]:

@@ -61,3 +61,12 @@ def test_a_second_factor_is_reset_with_a_reason() -> None:
     )
     assert not TOTPDevice.objects.exists()
     assert AuditEntry.unscoped.get(action="user.second_factor_reset").after == {"reason": "lost phone"}
+
+
+def test_of_a_password_nobody_but_superusers_sees_even_how_it_is_kept() -> None:
+    user = staff.make_staff("", email="bea@staff.test")
+    page = staff.signed_in("Auditor").get(reverse("admin:tenants_user_change", args=[user.pk]))
+    assert page.status_code == 200
+    algorithm = user.password.split("$")[0]
+    assert algorithm not in page.content.decode()
+    assert algorithm in staff.signed_in().get(reverse("admin:tenants_user_change", args=[user.pk])).content.decode()

@@ -99,7 +99,8 @@ def test_too_large_a_body_is_drained_to_a_bound_and_then_refused(writer: Scripte
     assert front.DRAIN_BYTES < sum(read) <= front.DRAIN_BYTES + 2 * 65_536
 
 
-def test_a_client_that_goes_away_in_mid_body_has_sent_nothing(writer: ScriptedWriter) -> None:
+def test_a_body_that_breaks_off_is_refused_and_nothing_of_it_is_stored(writer: ScriptedWriter) -> None:
+    """The server calls a broken chunk a disconnect, but its sender still waits and would take a 500 for our fault."""
     events = [{"type": "http.request", "body": track(), "more_body": True}, {"type": "http.disconnect"}]
     sent: list[Any] = []
 
@@ -109,9 +110,23 @@ def test_a_client_that_goes_away_in_mid_body_has_sent_nothing(writer: ScriptedWr
     async def send(event: Any) -> None:
         sent.append(event)
 
-    asyncio.run(front.front_door(no_pages)(scope("POST", "/v1/track", {}), receive, send))
-    assert sent == []
+    headers = {"Origin": "https://shop.example"}
+    asyncio.run(front.front_door(no_pages)(scope("POST", "/v1/track", headers), receive, send))
+    assert (sent[0]["status"], json.loads(sent[1]["body"])["code"]) == (400, "bad_request")
+    assert {
+        (b"access-control-allow-origin", b"https://shop.example"),
+        (b"connection", b"close"),
+    } <= set(sent[0]["headers"])
     assert writer.commits == []
+
+
+@pytest.mark.parametrize(("length", "status"), [(16_000, 200), (16_384, 431)])
+def test_headers_may_be_so_large_together(writer: ScriptedWriter, length: int, status: int) -> None:
+    headers = {"Origin": "https://shop.example", "X-Padding": "x" * length}
+    reply = DOOR.send("POST", "/v1/track", track(), headers)
+    assert reply.status == status
+    assert reply.headers["access-control-allow-origin"] == "https://shop.example"
+    assert reply.json.get("code") == (None if status == 200 else "headers_too_large")
 
 
 def test_a_body_that_does_not_arrive_in_time_is_answered_408(

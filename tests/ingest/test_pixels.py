@@ -69,9 +69,13 @@ def test_a_pixel_stores_its_event_and_is_not_cached(door: Door, ingest: Ingest) 
         "writeKey=wk_of_nobody&userId=u&event=e",
         f"writeKey={WRITE_KEY}",
         f"writeKey={WRITE_KEY}&userId=u",
+        "a=1&" * 2_000,
     ],
 )
-def test_a_pixel_shows_its_image_whatever_is_wrong(door: Door, ingest: Ingest, query: str) -> None:
+def test_a_pixel_shows_its_image_whatever_is_wrong(
+    door: Door, ingest: Ingest, caplog: pytest.LogCaptureFixture, query: str
+) -> None:
     ingest.source(source_rate=1)
     replies = [door.send("GET", "/v1/pixel/track", query=query) for _ in range(2)]
     assert [(reply.status, reply.headers["content-type"]) for reply in replies] == [(200, "image/gif")] * 2
+    assert caplog.records == []

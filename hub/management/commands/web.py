@@ -20,6 +20,9 @@ from hub.management.starting import require_fitting_database
 
 _TARGET = "hub.asgi:application"
 _HEADER_TIMEOUT_MILLISECONDS = 8000
+# What the parser holds of a request that it cannot read yet, give or take one read. A pixel's message stands in the
+# request's first line, where 40 KB become 54; headers alone have a smaller limit.
+_HEAD_BYTES = 64 * 1024
 _STOP_SECONDS = 20
 _BACKLOG = 2048
 _WAITING_PER_WORKER = 2048
@@ -48,7 +51,7 @@ class Command(BaseCommand):
             port=options["port"],
             interface=Interfaces.ASGINL,
             http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT_MILLISECONDS),
+            http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT_MILLISECONDS, max_buffer_size=_HEAD_BYTES),
             loop=Loops.uvloop,
             websockets=False,
             workers=options["workers"],
