@@ -35,6 +35,7 @@ class Demo(TypedDict):
     write_key: str
     admin_email: str
     admin_password: str
+    receiver_url: NotRequired[str]
 
 
 class Announcement(TypedDict):

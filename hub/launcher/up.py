@@ -148,6 +148,7 @@ def _friendly(announcement: Announcement) -> str:
         lines += [
             f"Sign in as:      {demo['admin_email']}  {demo['admin_password']}",
             f"Write key:       {demo['write_key']}",
+            *([f"Receiver:        {demo['receiver_url']}"] if "receiver_url" in demo else []),
             "Send an event:",
             f"  curl -u {demo['write_key']}: -H 'Content-Type: application/json' \\",
             f"    -d '{body}' {announcement['url']}/v1/track",
