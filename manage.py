@@ -13,6 +13,7 @@ from django.db.utils import OperationalError
 
 from hub.launcher.installation import join_running
 from hub.launcher.up import DATA_FOLDER
+from hub.lib.env import BadEnvironment
 
 if __name__ == "__main__":
     if sys.argv[1:2] != ["up"]:  # DATA_FOLDER is where an `up --data` keeps its own
@@ -20,5 +21,7 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
     try:
         execute_from_command_line(sys.argv)
+    except BadEnvironment as error:
+        sys.exit(str(error))
     except (OperationalError, psycopg.OperationalError) as error:
         sys.exit(f"The database does not answer: {str(error).splitlines()[0]}")

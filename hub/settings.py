@@ -8,9 +8,10 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from hub.lib.env import envbool, envint, envlist, envnetworks, envsecret, envstr
+from hub.lib.env import BadEnvironment, envbool, envint, envlist, envnetworks, envsecret, envstr
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -26,7 +27,12 @@ ALLOW_PRIVATE_NETWORKS = envnetworks("ALLOW_PRIVATE_NETWORKS")
 # Stores
 DATABASE_URL = envsecret("DATABASE_URL", "postgresql://headwater@127.0.0.1:5432/headwater")
 REDIS_URL = envsecret("REDIS_URL", "redis://127.0.0.1:6379/0")
-_parts = {str(name): str(value) for name, value in conninfo_to_dict(DATABASE_URL).items() if value is not None}
+try:
+    _parts = {str(name): str(value) for name, value in conninfo_to_dict(DATABASE_URL).items() if value is not None}
+except ProgrammingError:  # its text holds the password
+    raise BadEnvironment("DATABASE_URL is no address of a PostgreSQL database") from None
+if not REDIS_URL.startswith(("redis://", "rediss://")):
+    raise BadEnvironment("REDIS_URL must begin with redis:// or rediss://")
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",

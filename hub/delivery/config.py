@@ -204,7 +204,9 @@ def _usable(
             return connector, {}, None, []
         opened = {**stored.settings, **credentials.open_all(workspace_id, destination_id, stored.secrets)}
         prepared = connector.prepare(opened)
-    except (ConnectorError, CryptoError, KeyError, ValueError) as error:
+    except CryptoError as error:
+        raise UnusableDestination("Its credentials cannot be opened with the keys in SECRETS_KEYS.") from error
+    except (ConnectorError, KeyError, ValueError) as error:
         raise UnusableDestination(f"The settings cannot be used: {type(error).__name__}.") from error
     mappings = [StoredMapping(UUID(each.pop("id")), **each) for each in map(dict, stored.mappings)]
     return connector, opened, prepared, [_compile(each, destination_id, connector, opened) for each in mappings]

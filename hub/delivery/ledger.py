@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from hub.lib import postgres
 from hub.lib.postgres import Row
 from hub.observability import log, metrics
+from tenants.models import Destination, Source, Workspace
 
 SQL = Path(__file__).parent / "sql"
 SOURCES = (SQL / "ledger_sources.sql").read_text(encoding="utf-8")
@@ -48,6 +49,13 @@ def balance(scope: Scope | None = None) -> dict[str, Any]:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         return _balance(connection, scope or Scope())
+
+
+def unknown_names(scope: Scope) -> list[str]:
+    """What the scope names and nobody has, in words; books of nothing would balance too."""
+    tables = {"workspace": Workspace.objects, "source": Source.unscoped, "destination": Destination.unscoped}
+    named = {kind: getattr(scope, kind) for kind in tables if getattr(scope, kind) is not None}
+    return [f"{kind} {slug!r}" for kind, slug in named.items() if not tables[kind].filter(slug=slug).exists()]
 
 
 def waiting() -> int:

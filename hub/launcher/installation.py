@@ -116,7 +116,8 @@ def _read_told(path: Path) -> dict[str, str]:
 
 
 def _new_key_ring() -> str:
-    return f"k1:{base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()}"
+    # A ring that is made anew must not pass for the one that was lost: rows name the key that sealed them.
+    return f"k{secrets.token_hex(3)}:{base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()}"
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -28,6 +28,7 @@ SYSTEM_FOLDER = Path("/var/lib/headwater")
 _SERVICES_TIMEOUT_SECONDS = 60.0
 _PRODUCT_TIMEOUT_SECONDS = 120.0
 _NAME = "up"
+_LAST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,17 @@ class Options:
     json: bool
 
 
+def _port(text: str) -> int:
+    """Read a port number; the kernel would take a larger one modulo its range."""
+    if not text.isascii() or not text.isdigit() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port: choose one from 0 to {_LAST_PORT}")
+    return int(text)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options, once for the management command and for the process that it becomes."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on, 0 for any (default %(default)s)")
+    parser.add_argument("--port", type=_port, default=8000, help="port to listen on, 0 for any (default %(default)s)")
     parser.add_argument("--data", type=Path, default=DATA_FOLDER, help="folder for data (default %(default)s)")
     parser.add_argument("--demo", action="store_true", help="add a workspace with a source, a receiver and an admin")
     parser.add_argument("--workers", type=_positive, default=1, help="number of worker processes (default %(default)s)")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 
 from tenants import services
@@ -128,7 +130,14 @@ class Run:
     def _password(self, spec: MemberSpec) -> str | None:
         if spec.password_env is None:
             return None
-        return self.references.look_up(spec.password_env, spec.section.place("password_env"))
+        place = spec.section.place("password_env")
+        password = self.references.look_up(spec.password_env, place)
+        try:
+            validate_password(password or "")
+        except ValidationError as error:
+            if password is not None:
+                self.references.problems.append(place.problem(" ".join(error.messages)))
+        return password
 
 
 def differs(row: object, values: Mapping[str, object]) -> bool:

@@ -138,8 +138,12 @@ def _check_settings(
             after, _ = proposed_settings(connector, destination.settings, settings, stored)
             require_settings(connector, after)
     except Invalid as error:
+        told = {
+            f"settings.{key}" for key, at in spec.settings.items() if settings[key] is None and at.value is not None
+        }
         for field, message in error.messages.items():
-            spec.section.complain(field, message)
+            if field not in told:
+                spec.section.complain(field, message)
 
 
 def _check_mappings(spec: DestinationSpec, connector: Connector) -> None:

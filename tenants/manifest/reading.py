@@ -6,6 +6,7 @@ aliases can stand for billions of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from tenants.manifest.errors import ManifestError, Problem
 
 MOST_VALUES = 1_000_000
 DEEPEST = 60
+NUL = "\x00"
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
@@ -79,7 +81,7 @@ class _Walk:
         line = node.start_mark.line + 1
         self._left -= 1
         if self._left < 0 or depth > DEEPEST:
-            raise ManifestError([*self.problems, Problem(line, path, "the file is too large or too deep")])
+            raise ManifestError([*self.problems, Problem(line, "", "the file is too large or too deep")])
         if isinstance(node, yaml.MappingNode):
             return Located(dict(self._entries(node, path, depth)), line, path)
         if isinstance(node, yaml.SequenceNode):
@@ -95,6 +97,8 @@ class _Walk:
                 self.problems.append(Problem(line, path, "a key must be text"))
                 continue
             key = str(key_node.value)
+            if NUL in key:
+                self.problems.append(Problem(line, path, "a key cannot hold a NUL character"))
             if key in seen:
                 self.problems.append(Problem(line, path, f"{key} stands here twice, first on line {seen[key]}"))
             seen.setdefault(key, line)
@@ -107,6 +111,12 @@ class _Walk:
             value = self._constructor.construct_object(node)
         except (yaml.YAMLError, ValueError):
             self.problems.append(Problem(line, path, f"this value cannot be read: {node.tag}"))
+            return None
+        if isinstance(value, str) and NUL in value:
+            self.problems.append(Problem(line, path, "text cannot hold a NUL character"))
+            return None
+        if isinstance(value, float) and not math.isfinite(value):
+            self.problems.append(Problem(line, path, "this must be a finite number"))
             return None
         if value is None or isinstance(value, bool | int | float | str):
             return value

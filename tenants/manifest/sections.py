@@ -97,7 +97,7 @@ class Section:
         """The value when it has that type. Null counts as absent; true is not a number here."""
         entry = self.at.entries.get(key)
         if entry is None or entry.value is None:
-            if required:
+            if required and isinstance(self.at.value, dict):
                 self.complain("", f"{key} is missing")
             return None
         if not isinstance(entry.value, kind) or (isinstance(entry.value, bool) and kind is not bool):

@@ -13,7 +13,10 @@ from django.db import connections
 from hub.lib import postgres
 from tests.adminsite import staff
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: uv sync --group browser")
+try:
+    from playwright import sync_api as playwright
+except ImportError:  # the group `browser` is not installed
+    playwright = None
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
@@ -26,6 +29,8 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
+    if playwright is None:
+        pytest.skip("playwright is missing: uv sync --group browser")
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
     with playwright.sync_playwright() as running:

@@ -94,6 +94,12 @@ def test_the_command_sends_for_so_long() -> None:
     assert server.requests
 
 
+def test_the_command_ends_in_time_though_nobody_answers() -> None:
+    out = io.StringIO()
+    call_command("demo_shop", url="http://127.0.0.1:9", write_key="wk", rate=200.0, seconds=0.1, json=True, stdout=out)
+    assert json.loads(out.getvalue()) == {"taken": 0}
+
+
 @pytest.mark.django_db
 def test_the_command_says_what_is_missing() -> None:
     with pytest.raises(CommandError, match="demo_setup"):

@@ -46,6 +46,36 @@ def test_the_made_key_ring_can_be_read(tmp_path: Path) -> None:
         KeyRing.from_setting(installation.missing_secrets()["SECRETS_KEYS"])
 
 
+def test_no_two_installations_call_their_keys_the_same(tmp_path: Path) -> None:
+    """Else credentials sealed by one would look as if the other's key could open them."""
+    names = set()
+    for place in ("a", "b"):
+        with (installation := open_installation(tmp_path / place)).lock:
+            names.update(KeyRing.from_setting(installation.missing_secrets()["SECRETS_KEYS"]).key_ids)
+    assert len(names) == 2
+
+
+def test_secrets_are_not_made_anew_beside_data_that_was_sealed_with_lost_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_installation(tmp_path).lock.close()
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "PG_VERSION").write_text("18\n")
+    open_installation(tmp_path).lock.close()
+    (tmp_path / "secrets.json").unlink()
+    with pytest.raises(LaunchError, match=r"secrets\.json.* is gone"):
+        open_installation(tmp_path)
+    monkeypatch.setenv("SECRETS_KEYS", "k1:kept-elsewhere")
+    open_installation(tmp_path).lock.close()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"SECRET_KEY": 1}'])
+def test_secrets_that_cannot_be_read_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "secrets.json").write_text(text)
+    with pytest.raises(LaunchError, match=r"secrets\.json cannot be read"):
+        open_installation(tmp_path)
+
+
 def test_secrets_of_the_environment_are_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "mine")
     with (installation := open_installation(tmp_path)).lock:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from hub.launcher import up
+from hub.launcher.installation import open_installation
 from hub.launcher.product import PROJECT
 from launcher.processes import descendants, is_alive
 
@@ -42,6 +43,17 @@ def test_options_survive_being_spelled_again(tmp_path: Path) -> None:
     assert up.parse(up.to_argv({name: getattr(options, name) for name in up.Options.__slots__})) == options
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--port", "99999"), ("--port", "-1"), ("--port", "x"), ("--workers", "0"), ("--workers", "x")],
+)
+def test_a_number_that_cannot_be_meant_is_refused(capsys: pytest.CaptureFixture[str], option: str, value: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        up.parse([option, value])
+    assert ended.value.code == 2
+    assert f"argument {option}: must be" in capsys.readouterr().err
+
+
 def test_a_busy_port_ends_with_one_sentence_and_code_two(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
@@ -54,6 +66,7 @@ def test_a_bad_folder_ends_with_one_sentence_and_code_two(folder: Path) -> None:
 
 
 def test_data_of_another_major_version_ends_with_one_sentence_and_code_two(folder: Path) -> None:
+    open_installation(folder).lock.close()
     (folder / "postgres").mkdir()
     (folder / "postgres" / "PG_VERSION").write_text("17\n")
     assert "PostgreSQL 17" in refused("--json", "--port", "0", "--data", str(folder))

@@ -266,6 +266,49 @@ def test_what_is_not_such_a_file_is_refused_with_a_line(db: None, text: str, lin
     assert refused(text)[0].startswith(f"line {line}:")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("name: Acme", 'name: "A\\0"', "line 3: workspaces[0].name: text cannot hold a NUL character"),
+        (
+            "name: API",
+            'labels: {"a\\0": b}',
+            "line 10: workspaces[0].sources[1].labels: a key cannot hold a NUL character",
+        ),
+        (
+            "retry_hours: 24",
+            "retry_hours: .nan",
+            "line 19: workspaces[0].destinations[0].retry_hours: this must be a finite",
+        ),
+        (
+            "per_seconds: 1}",
+            "per_seconds: .inf}",
+            "line 20: workspaces[0].destinations[0].rate_limit.per_seconds: this must",
+        ),
+        ("rate_limit:", "rate_limits:", "line 20: workspaces[0].destinations[0].rate_limits: there is no key"),
+    ],
+)
+def test_what_no_database_takes_is_refused_with_its_line(db: None, old: str, new: str, told: str) -> None:
+    (problem,) = refused(FILE.replace(old, new), **PASSWORD)
+    assert problem.startswith(told)
+
+
+@pytest.mark.parametrize("password", ["x", "password1234", "1234567890123"])
+def test_a_password_that_the_admin_would_refuse_is_refused_with_its_line(db: None, password: str) -> None:
+    (problem,) = refused(FILE, ADA_PASSWORD=password)
+    assert problem.startswith("line 4: workspaces[0].members[0].password_env: This password")
+
+
+def test_one_mistake_is_told_once(db: None) -> None:
+    auth = 'settings: {url: "http://127.0.0.1:9000/hook", auth: bearer, token: {env: TOKEN}}'
+    text = FILE.replace('settings: {url: "http://127.0.0.1:9000/hook"}', auth)
+    assert [problem.split(": ", 2)[2] for problem in refused(text, **PASSWORD)] == [
+        "the environment variable TOKEN is not set"
+    ]
+    (problem,) = refused("workspaces: [[1, 2]]")
+    assert "must be a mapping" in problem
+
+
 def test_nested_aliases_cannot_grow_without_bound(db: None) -> None:
     lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x,x]"]
     lines += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
@@ -312,6 +355,14 @@ def test_the_command_ends_with_2_and_lists_the_problems(db: None, tmp_path: Path
 def test_a_file_that_cannot_be_read_ends_with_2(db: None, tmp_path: Path) -> None:
     with pytest.raises(CommandError) as caught:
         call_command("apply", str(tmp_path / "missing.yaml"))
+    assert caught.value.returncode == 2
+
+
+def test_a_file_that_is_no_text_is_refused_with_the_line(db: None, tmp_path: Path) -> None:
+    file = tmp_path / "acme.yaml"
+    file.write_bytes(b"workspaces:\n  - slug: acme\n    name: \xff\n")
+    with pytest.raises(CommandError, match=r"^line 3: this is not UTF-8$") as caught:
+        call_command("apply", str(file))
     assert caught.value.returncode == 2
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from django.core.management import call_command
 
-from hub.lib.crypto import UnknownKey, new_key
+from hub.lib.crypto import Tampered, UnknownKey, new_key
 from tenants import checks
 from tenants.models import AuditEntry, Destination, Workspace
 from tests.factories import make_destination
@@ -45,6 +45,24 @@ def test_nothing_starts_without_the_keys_that_rows_need(acme: Workspace, setting
     assert "test (1)" in found[0].msg
     with pytest.raises(UnknownKey):
         destination.open_settings()
+
+
+def test_nothing_starts_with_another_key_of_the_same_id(acme: Workspace, settings) -> None:
+    destination = make_destination(acme)
+    settings.SECRETS_KEYS = new_key("test")
+    found = checks.check_stored_key_ids(databases=["default"])
+    assert [error.id for error in found] == ["tenants.E003"]
+    assert "test" in found[0].msg
+    with pytest.raises(Tampered):
+        destination.open_settings()
+
+
+def test_one_credential_that_cannot_be_opened_stops_nothing_else(acme: Workspace) -> None:
+    damaged = make_destination(acme)
+    make_destination(acme)
+    field, text = next(iter(damaged.secrets.items()))
+    Destination.unscoped.filter(pk=damaged.pk).update(secrets={**damaged.secrets, field: text[:-8] + "AAAAAAA="})
+    assert checks.check_stored_key_ids(databases=["default"]) == []
 
 
 @pytest.mark.parametrize("ring", ["", "k1:short", "no-colon"])

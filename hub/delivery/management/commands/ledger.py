@@ -37,6 +37,9 @@ class Command(BaseCommand):
             _day(options["since"]),
             _day(options["until"]),
         )
+        unknown = ledger.unknown_names(scope)
+        if unknown:
+            raise CommandError(f"There is no {unknown[0]}.", returncode=2)
         books = ledger.balance(scope)
         if options["json"]:
             self.stdout.write(json.dumps(books))
