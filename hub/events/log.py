@@ -18,6 +18,7 @@ from psycopg import errors, pq
 from psycopg.pq.abc import PGresult
 
 from hub.events.spec import EventRow
+from hub.lib.postgres import has_dropped
 
 SEPARATOR, NULL = "\x1f", "\x1e"
 MIDNIGHT_MARGIN = timedelta(seconds=60)
@@ -221,6 +222,8 @@ class LogWriter:
             connection.close()
 
     def _connected(self) -> psycopg.Connection[tuple[object, ...]]:
+        if self._connection is not None and not self._connection.closed and has_dropped(self._connection):
+            self.close()  # nothing has been sent yet, so a new one does as well
         if self._connection is None or self._connection.closed:
             connection = psycopg.Connection.connect(
                 self._dsn(),

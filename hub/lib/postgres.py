@@ -10,6 +10,7 @@ import os
 import select
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool
@@ -51,18 +52,22 @@ def connect() -> Connection[Row]:
     return connection
 
 
+def has_dropped(connection: Connection[Any]) -> bool:
+    """Whether the server has closed an idle connection, which has nothing to read unless its end has come."""
+    watch = select.poll()
+    watch.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+    return bool(watch.poll(0))
+
+
 class _Pool(ConnectionPool[Connection[Row]]):
     """A pool that notices at once when the server has gone: with one connection dropped, so are the others."""
 
     def refuse_dropped(self, connection: Connection[Row]) -> None:
-        """Raise for a connection that the server has closed, and give up all that are idle. No round trip.
+        """Raise for a connection that the server has closed, and give up all that are idle.
 
-        An idle connection has nothing to read unless its end has come. It is closed here as well, or the pool would
-        take it back as good and hand it out again.
+        It is closed here as well, or the pool would take it back as good and hand it out again.
         """
-        watch = select.poll()
-        watch.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
-        if watch.poll(0):
+        if has_dropped(connection):
             connection.close()
             self.drain()
             raise OperationalError("the server has closed this connection")

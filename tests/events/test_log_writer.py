@@ -359,3 +359,13 @@ def test_samples_are_stored_with_their_source(log: Log) -> None:
 )
 def test_the_days_of_an_arrival(at: str, hours: int, expected: tuple[str, ...]) -> None:
     assert tuple(day.isoformat() for day in window(datetime.fromisoformat(at), hours)) == expected
+
+
+def test_a_connection_that_was_dropped_meanwhile_costs_no_event(log: Log) -> None:
+    writer = log.writer()
+    writer.append([log.submission(make_row("before"))])
+    log.query(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE application_name = 'headwater-ingest' AND datname = current_database()"
+    )
+    assert writer.append([log.submission(make_row("after"))]).accepted == 1
