@@ -319,15 +319,6 @@ def test_a_database_that_is_away_is_told() -> None:
         writer.append([submission])
 
 
-def test_a_lost_connection_is_told_once_and_opened_again(log: Log) -> None:
-    writer = log.writer()
-    writer.append([log.submission(make_row("a"))])
-    log.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'headwater-ingest'")
-    with pytest.raises(LogUnavailable):
-        writer.append([log.submission(make_row("b"))])
-    assert writer.append([log.submission(make_row("b"))]) == Appended(1, 0)
-
-
 def test_a_missing_partition_is_our_fault_and_not_the_contents(log: Log) -> None:
     with psycopg.connect(log.dsn, autocommit=True) as connection:
         connection.execute("ALTER TABLE event_dedupe DETACH PARTITION event_dedupe_default")
