@@ -55,9 +55,17 @@ class Installation:
         """Return the secrets that the environment does not set, made at the first call and kept since."""
         path = self.folder / "secrets.json"
         if not path.exists():
+            self._require_no_data()
             _write_private(path, json.dumps({"SECRET_KEY": secrets.token_urlsafe(48), "SECRETS_KEYS": _new_key_ring()}))
-        kept: dict[str, str] = json.loads(path.read_text())
-        return {name: secret for name, secret in kept.items() if not envsecret(name)}
+        return {name: secret for name, secret in _read_secrets(path).items() if not envsecret(name)}
+
+    def _require_no_data(self) -> None:
+        """Make no new keys beside data: what was sealed with the lost ones could never be opened again."""
+        if (self.folder / "postgres" / "PG_VERSION").exists() and not envsecret("SECRETS_KEYS"):
+            raise LaunchError(
+                f"{self.folder / 'secrets.json'} is gone, and the credentials in this folder's database were sealed "
+                "with its keys: put it back from a backup, or set SECRETS_KEYS."
+            )
 
 
 def open_installation(folder: Path) -> Installation:
@@ -88,7 +96,9 @@ def open_installation(folder: Path) -> Installation:
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()
-    return Installation(folder, lock)
+    installation = Installation(folder, lock)
+    installation.missing_secrets()  # while it can still be told whether there is data already
+    return installation
 
 
 def join_running(default_folder: Path) -> None:
@@ -113,6 +123,16 @@ def _read_told(path: Path) -> dict[str, str]:
     except (FileNotFoundError, PermissionError, NotADirectoryError):
         return {}
     return told
+
+
+def _read_secrets(path: Path) -> dict[str, str]:
+    try:
+        kept = json.loads(path.read_text())
+    except ValueError:
+        kept = None
+    if not isinstance(kept, dict) or not all(isinstance(secret, str) for secret in kept.values()):
+        raise LaunchError(f"{path} cannot be read: put it back from a backup.")
+    return kept
 
 
 def _new_key_ring() -> str:
