@@ -97,7 +97,11 @@ def open_installation(folder: Path) -> Installation:
     lock.write(str(os.getpid()))
     lock.flush()
     installation = Installation(folder, lock)
-    installation.missing_secrets()  # while it can still be told whether there is data already
+    try:
+        installation.missing_secrets()  # while it can still be told whether there is data already
+    except LaunchError:
+        lock.close()
+        raise
     return installation
 
 
