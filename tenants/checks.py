@@ -1,20 +1,31 @@
-"""What must hold before anything starts: the key ring can be read, and it has every key that a row was sealed with."""
+"""What must hold before anything starts: the key ring can be read, and has the keys that rows were sealed with, not
+others of the same ids."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError, connections
 
-from hub.lib.crypto import BadKeyRing
-from tenants.credentials import ring
+from hub.lib.crypto import BadKeyRing, CryptoError
+from tenants.credentials import open_one, ring
 
 KEY_IDS_IN_USE = """
     SELECT split_part(secret.value, ':', 2), count(*)
     FROM tenants_destination, jsonb_each_text(secrets) AS secret
     GROUP BY 1
+"""
+# A few of each key: one that is damaged says nothing about the others.
+SEALED = """
+    SELECT key_id, workspace_id, id, field, sealed FROM (
+        SELECT *, row_number() OVER (PARTITION BY key_id ORDER BY id) AS place FROM (
+            SELECT split_part(value, ':', 2) AS key_id, workspace_id, id, key AS field, value AS sealed
+            FROM tenants_destination, jsonb_each_text(secrets)
+        ) AS every
+    ) AS numbered WHERE place <= 5
 """
 
 
@@ -47,6 +58,14 @@ def check_stored_key_ids(databases: Sequence[str] | None = None, **_: Any) -> li
                     id="tenants.E002",
                 )
             )
+        found += [
+            Error(
+                f"SECRETS_KEYS holds another key with the id {key_id} than the one that stored credentials need.",
+                hint="Put the right key back. To change a key, give the new one an id of its own.",
+                id="tenants.E003",
+            )
+            for key_id in _wrong_key_ids(alias)
+        ]
     return found
 
 
@@ -68,3 +87,33 @@ def _missing_key_ids(alias: str) -> dict[str, int]:
         # No table yet (the first migrate), no database to ask, or no ring: other checks say so.
         return {}
     return {key_id: count for key_id, count in in_use.items() if key_id not in known}
+
+
+def _wrong_key_ids(alias: str) -> list[str]:
+    """The ids whose key in the ring opens nothing of what was sealed under that id."""
+    opened: dict[str, bool] = {}
+    try:
+        known = ring().key_ids
+        for key_id, workspace_id, destination_id, field, sealed in _sealed(alias):
+            if key_id in known:
+                is_right = _opens(workspace_id, destination_id, field, sealed)
+                opened[key_id] = opened.get(key_id, False) or is_right
+    except (DatabaseError, BadKeyRing):
+        return []
+    return sorted(key_id for key_id, is_right in opened.items() if not is_right)
+
+
+def _sealed(alias: str) -> list[tuple[str, UUID, UUID, str, str]]:
+    if not key_ids_in_use(alias):
+        return []
+    with connections[alias].cursor() as cursor:
+        cursor.execute(SEALED)
+        return list(cursor.fetchall())
+
+
+def _opens(workspace_id: UUID, destination_id: UUID, field: str, sealed: str) -> bool:
+    try:
+        open_one(workspace_id, destination_id, field, sealed)
+    except CryptoError:
+        return False
+    return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.client
 import threading
-from collections.abc import Callable
 from random import Random
 from urllib.parse import urlsplit
 
@@ -69,13 +68,11 @@ class Tracker:
         return response.status
 
 
-def run_shop(
-    tracker: Tracker, stop: threading.Event, rate: float, random: Random, is_over: Callable[[], bool] = lambda: False
-) -> int:
-    """Keep the shop open until told to stop or it is over; how many messages the server took."""
+def run_shop(tracker: Tracker, stop: threading.Event, rate: float, random: Random) -> int:
+    """Keep the shop open until told to stop; how many messages the server took."""
     shop, taken = Shop(random), 0
     try:
-        while not (stop.wait(random.expovariate(rate)) or is_over()):
+        while not stop.wait(random.expovariate(rate)):
             taken += tracker.send(shop.next_message())
     finally:
         tracker.close()

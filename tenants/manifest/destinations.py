@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tenants.manifest.applying import Run
 
 Values = dict[str, Any]
+VOID = " The stored one counts no more, because the settings lead elsewhere now."
 
 
 def apply_destination(run: Run, spec: DestinationSpec, found: Existing, in_file: frozenset[str]) -> None:
@@ -130,12 +131,13 @@ def _settings(run: Run, spec: DestinationSpec, connector: Connector) -> Values:
 def _check_settings(
     spec: DestinationSpec, connector: Connector, settings: Values, destination: Destination | None
 ) -> None:
+    void: tuple[str, ...] = ()
     try:
         if destination is None:
             require_settings(connector, settings)
         else:
             stored = open_all(destination.workspace_id, destination.pk, destination.secrets)
-            after, _ = proposed_settings(connector, destination.settings, settings, stored)
+            after, void = proposed_settings(connector, destination.settings, settings, stored)
             require_settings(connector, after)
     except Invalid as error:
         told = {
@@ -143,7 +145,7 @@ def _check_settings(
         }
         for field, message in error.messages.items():
             if field not in told:
-                spec.section.complain(field, message)
+                spec.section.complain(field, message + (VOID if field.removeprefix("settings.") in void else ""))
 
 
 def _check_mappings(spec: DestinationSpec, connector: Connector) -> None:

@@ -331,6 +331,14 @@ def test_kind_and_connector_of_what_exists_cannot_be_changed(db: None) -> None:
     ]
 
 
+def test_a_changed_address_says_why_the_secret_is_needed_again(db: None) -> None:
+    auth = ", auth: bearer, token: {env: TOKEN}}"
+    run(FILE.replace('hook"}', f'hook"{auth}'), TOKEN="a-long-enough-token")
+    elsewhere = FILE.replace('9000/hook"}', '9000/elsewhere", auth: bearer}')
+    (problem,) = refused(elsewhere, **PASSWORD)
+    assert problem.endswith("Token is needed. The stored one counts no more, because the settings lead elsewhere now.")
+
+
 def test_a_third_live_key_is_refused_with_its_line(db: None) -> None:
     told = refused(FILE.replace("[wk_test_web_acme]", "[key-number-1, key-number-2, key-number-3]"), **PASSWORD)
     assert told[0].startswith("line 9: workspaces[0].sources[0].write_keys[2]: A source has at most 2")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import threading
-import time
 from random import Random
 from typing import Any
 
@@ -37,7 +36,9 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: stop.set())
-        ends_at = time.monotonic() + (options["seconds"] or float("inf"))
-        tracker = Tracker(options["url"], write_key, stop)
-        taken = run_shop(tracker, stop, options["rate"], Random(), lambda: time.monotonic() > ends_at)  # noqa: S311
+        if options["seconds"]:
+            timer = threading.Timer(options["seconds"], stop.set)
+            timer.daemon = True
+            timer.start()
+        taken = run_shop(Tracker(options["url"], write_key, stop), stop, options["rate"], Random())  # noqa: S311
         self.stdout.write(json.dumps({"taken": taken}) if options["json"] else f"{taken} events taken.")
