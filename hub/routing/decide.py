@@ -97,11 +97,6 @@ def refusal_now(plan: Plan, source_id: UUID) -> str:
     return "" if link is not None and link.is_on else SOURCE_DISCONNECTED
 
 
-def needs_message(plan: Plan) -> bool:
-    """Whether a trigger must look at the event; else its `integrations` flag alone decides."""
-    return any(route.matches is not None for route in plan.routes)
-
-
 def decide(plan: Plan, message: Message) -> Decision:
     """Which mappings apply to this message, for an event that is eligible and not refused now."""
     reason = integrations_refusal(plan.names, message)
