@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -78,10 +79,13 @@ def test_without_a_product_there_is_nothing_to_measure(monkeypatch: pytest.Monke
 
 @pytest.mark.fault
 @pytest.mark.parametrize("name", sorted(OWN_KEYS.keys() - {"expressions"}))
-def test_a_benchmark_runs_to_its_end_and_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
+def test_a_benchmark_runs_to_its_end_and_leaves_nothing_behind(name: str) -> None:
     argv = [sys.executable, str(PROJECT / "manage.py"), "bench", name, "--json", "--seconds", "1", "--runs", "1"]
-    tmp_path.chmod(0o711)
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, check=True, timeout=240)
-    check(json.loads(done.stdout), name)
-    assert list(tmp_path.iterdir()) == []
+    # pytest's own temporary folder is closed to the user that the database runs as.
+    with tempfile.TemporaryDirectory(prefix="hw-bench-") as folder:
+        Path(folder).chmod(0o711)
+        done = subprocess.run(
+            argv, env={**os.environ, "TMPDIR": folder}, stdout=subprocess.PIPE, check=True, timeout=240
+        )
+        check(json.loads(done.stdout), name)
+        assert list(Path(folder).iterdir()) == []
