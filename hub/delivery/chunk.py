@@ -9,20 +9,18 @@ builds requests when the lane has room, reads answers, and in the end holds ever
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from time import time
 from uuid import UUID
 
 import orjson
 
-from connectors.http import ItemOutcome, Outcome
 from hub.delivery import drafts, prepare
 from hub.delivery.calls import Call
 from hub.delivery.config import Rule
 from hub.delivery.lanes import Lane
-from hub.delivery.outcomes import ChunkOutcome, Decided, RetryDraft, Status
+from hub.delivery.outcomes import ChunkOutcome, RetryDraft, Status
 from hub.delivery.parts import Delivery, Part, RetryRef, Tag
 from hub.delivery.run import Run
+from hub.delivery.verdicts import Verdicts
 from hub.events.cursors import Position
 from hub.expressions.errors import ExpressionError
 from hub.lib import clock
@@ -32,8 +30,6 @@ from hub.routing import decide
 
 logger = log.get(__name__)
 PARKED_DELAY = 0.0
-MULTI_STATUS = 207
-BURIED = {Outcome.REJECTED, Outcome.TOO_LARGE}
 
 
 class Chunk:
@@ -48,6 +44,7 @@ class Chunk:
         self.finished = False
         self.is_done = False
         self.outcome = ChunkOutcome(position=position, is_retry=position is None)
+        self.verdicts = Verdicts(run, self.outcome, self._advance)
         self._next = 0
         self._ready: deque[Call] = deque()
         self._resumed: deque[Delivery] = deque()
@@ -85,9 +82,10 @@ class Chunk:
         self._open_calls -= 1
         tag: Tag = call.tag  # type: ignore[assignment]
         if answer.error == "aborted":
-            self._leave_undecided(tag.parts)
+            self.verdicts.leave_undecided(tag.parts)
         else:
-            self._judge(call, tag, answer)
+            for parts in self.verdicts.judge(call, tag, answer):
+                self._build(parts[0].rule, parts)
         self.finish_if_done()
 
     def crashed(self, error: BaseException) -> None:
@@ -132,7 +130,7 @@ class Chunk:
         """The user is held by an earlier event: wait in a row of one's own."""
         if not self.is_retry:
             self.outcome.retries.append(RetryDraft(delivery.row, None, "parked", 0, PARKED_DELAY, "parked"))
-            self._settle(delivery, Status.PARKED, "parked")
+            self.verdicts.settle(delivery, Status.PARKED, "parked")
         delivery.is_settled = True
 
     def _begin(self, delivery: Delivery) -> None:
@@ -146,7 +144,7 @@ class Chunk:
         delivery.is_started = True
         delivery.reason = refusal or delivery.reason
         if delivery.open_parts == 0:
-            self._close(delivery)
+            self.verdicts.close(delivery)
 
     def _route(self, delivery: Delivery) -> str:
         """Make the event's parts; or say why it goes nowhere."""
@@ -191,11 +189,11 @@ class Chunk:
         try:
             part.payload = rule.transform(message)
         except ExpressionError as error:
-            self._bury(part, "mapping_failed", 0, str(error))
+            self.verdicts.bury(part, "mapping_failed", 0, str(error))
             return
         except Exception as error:
             logger.exception("mapping_crashed", mapping=str(mapping_id))
-            self._try_again(part, drafts.bug(error))
+            self.verdicts.try_again(part, drafts.bug(error))
             return
         if rule.items_per_call == 1:
             self._build(rule, [part])
@@ -221,138 +219,11 @@ class Chunk:
         except Exception as error:
             logger.exception("connector_build_failed", connector=self.run.config.connector.slug)
             for part in parts:
-                self._try_again(part, drafts.bug(error))
+                self.verdicts.try_again(part, drafts.bug(error))
             return
         self._ready.extend(calls)
 
-    # Judging
-
-    def _judge(self, call: Call, tag: Tag, answer: Answer) -> None:
-        is_success = answer.error is None and 200 <= answer.status < 300 and answer.status != MULTI_STATUS
-        if is_success and self.run.config.has_plain_answers:
-            self.run.note_success()
-            for part in tag.parts:
-                self._deliver(call, part, drafts.delivered(answer.status), answer)
-            return
-        response = prepare.response_of(answer)
-        try:
-            items = self.run.config.interpret(tag.spec, response)
-        except Exception as error:
-            logger.exception("connector_interpret_failed", connector=self.run.config.connector.slug)
-            items = [drafts.bug(error, index, answer.status) for index in tag.spec.covers]
-        if len(tag.parts) > 1 and all(item.outcome is Outcome.TOO_LARGE for item in items):
-            self._split(tag.parts)
-            return
-        places = {index: place for place, index in enumerate(tag.spec.covers)}
-        for item in drafts.complete(items, tag.spec.covers, answer.status):
-            self.run.judge(item)
-            self._take(call, tag.parts[places[item.index]], item, answer)
-
-    def _split(self, parts: list[Part]) -> None:
-        """Nobody said which event is to blame: send halves, until the guilty one is alone."""
-        half = len(parts) // 2
-        self._build(parts[0].rule, parts[:half])
-        self._build(parts[0].rule, parts[half:])
-
-    def _take(self, call: Call, part: Part, item: ItemOutcome, answer: Answer) -> None:
-        """Write down what one outcome means for its part."""
-        delivery, outcome = part.delivery, item.outcome
-        delivery.code, delivery.duration = item.status, answer.duration_ms
-        if outcome is Outcome.DELIVERED:
-            self._deliver(call, part, item, answer)
-            return
-        self._count(outcome.value)
-        self._keep_attempt(call, part, item, answer)
-        if outcome is Outcome.FILTERED:
-            self._end_part(part)
-            delivery.reason = item.reason
-        elif outcome in BURIED and not self.run.is_locked_out(item):
-            self._bury(part, item.reason, item.status, item.message)
-            return
-        elif outcome is Outcome.RETRY and self.run.fault is None:
-            self.outcome.last_failure = item.message or item.reason
-            self._try_again(part, item)
-            return
-        else:
-            self.outcome.last_failure = item.message or item.reason
-            self._leave_undecided([part])
-            return
-        self._close_if_over(delivery)
-
-    def _deliver(self, call: Call, part: Part, item: ItemOutcome, answer: Answer) -> None:
-        """The receiver has this part."""
-        delivery = part.delivery
-        delivery.code, delivery.duration = item.status, answer.duration_ms
-        delivery.has_delivered = self.outcome.had_success = True
-        self._count("delivered")
-        if part.ref is not None or self.run.memory.keeps_success(time()):
-            self._keep_attempt(call, part, item, answer)
-        self._end_part(part)
-        self._close_if_over(delivery)
-
-    def _count(self, word: str) -> None:
-        tally = self.outcome.attempt_counts
-        tally[word] = tally.get(word, 0) + 1
-
-    def _try_again(self, part: Part, item: ItemOutcome) -> None:
-        """The part gets a retry row, or ends when its time is over."""
-        draft = drafts.retry_draft(self.run, part, item)
-        if draft is None:
-            self._bury(part, item.reason, item.status, item.message)
-            return
-        if part.ref is not None and draft.retry_id is None:
-            self._forget_row(part)
-        self.outcome.retries.append(draft)
-        part.delivery.open_parts -= 1
-        part.delivery.has_retry = True
-        part.delivery.reason = item.reason
-        self._close_if_over(part.delivery)
-
-    def _bury(self, part: Part, reason: str, status: int, message: str) -> None:
-        """The part becomes a dead letter."""
-        self.outcome.dead.append(drafts.dead_draft(part, reason, status, message))
-        self._end_part(part)
-        part.delivery.has_dead = True
-        part.delivery.reason = reason
-        self._close_if_over(part.delivery)
-
-    def _end_part(self, part: Part) -> None:
-        self._forget_row(part)
-        part.delivery.open_parts -= 1
-
-    def _forget_row(self, part: Part) -> None:
-        """The retry row that the part came from has done its service; several parts may have come from one."""
-        if part.ref is not None and part.ref.retry_id not in self.outcome.gone:
-            self.outcome.gone.append(part.ref.retry_id)
-
-    def _leave_undecided(self, parts: Sequence[Part]) -> None:
-        """The destination is at fault: these parts have not been tried in the books."""
-        for part in parts:
-            part.delivery.open_parts -= 1
-            part.delivery.undecided.append(part)
-
-    def _close_if_over(self, delivery: Delivery) -> None:
-        if delivery.open_parts == 0 and delivery.is_started and not delivery.undecided:
-            self._close(delivery)
-
-    def _close(self, delivery: Delivery) -> None:
-        """All parts have ended or wait in rows: the event is decided."""
-        if delivery.is_settled:
-            return
-        if delivery.has_retry or any(ref.siblings for ref in delivery.refs):
-            self._settle(delivery, Status.RETRYING, delivery.reason)
-        elif delivery.has_dead:
-            self._settle(delivery, Status.DEAD, delivery.reason)
-        elif delivery.has_delivered:
-            self._settle(delivery, Status.DELIVERED, "")
-        else:
-            self._settle(delivery, Status.FILTERED, delivery.reason)
-        if self.run.config.is_ordered:
-            self._advance(delivery)
-
-    def _settle(self, delivery: Delivery, status: Status, reason: str) -> None:
-        self.outcome.decided.append(Decided(delivery.row, status, reason, delivery.code, delivery.duration))
-        delivery.is_settled = True
+    # Order
 
     def _advance(self, delivery: Delivery) -> None:
         """Let the next event of the same user go, or park those behind a failed one."""
@@ -375,9 +246,6 @@ class Chunk:
         self._waiting -= 1
         self.park(delivery)
 
-    def _keep_attempt(self, call: Call, part: Part, item: ItemOutcome, answer: Answer) -> None:
-        self.outcome.attempts.append(drafts.attempt_draft(self.run, call, part, item, answer))
-
     # Ending
 
     def finish_if_done(self) -> None:
@@ -390,9 +258,9 @@ class Chunk:
         """Give the chunk back to its turn; parts that were prepared and never sent are undecided."""
         if not self.is_done:
             for call in self._ready:
-                self._leave_undecided(call.tag.parts)  # type: ignore[attr-defined]
+                self.verdicts.leave_undecided(call.tag.parts)  # type: ignore[attr-defined]
             for parts in self._pending.values():
-                self._leave_undecided(parts)
+                self.verdicts.leave_undecided(parts)
             self.outcome.retries += drafts.rows_instead(self.deliveries, self.outcome.gone)
             self.is_done = True
             self.run.done.put(self)

@@ -7,18 +7,19 @@ workspaces' rows too: so the statement compares the lengths of all columns and f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, cast
 
 import psycopg
-from psycopg import errors, pq
+from psycopg import errors, generators, pq
 from psycopg.pq.abc import PGresult
 
 from hub.events.spec import EventRow
-from hub.lib.postgres import has_dropped
+from hub.lib.postgres import PgConnection, has_dropped
 
 SEPARATOR, NULL = "\x1f", "\x1e"
 MIDNIGHT_MARGIN = timedelta(seconds=60)
@@ -178,7 +179,7 @@ class LogWriter:
 
     def __init__(self, dsn: Callable[[], str]) -> None:
         self._dsn = dsn
-        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._connection: PgConnection | None = None
 
     def append(self, submissions: Sequence[Submission]) -> Appended:
         """Store the submissions in one transaction, which has committed when this returns.
@@ -187,17 +188,22 @@ class LogWriter:
         connection is dropped and the next call opens a new one.
         """
         parameters = statement_parameters(submissions)
-        try:
-            connection = self._connected()
-            outcome = connection.pgconn.exec_prepared(STATEMENT, cast("list[bytes]", parameters), FORMATS)
-            if outcome.status != pq.ExecStatus.TUPLES_OK:
-                raise errors.error_from_result(outcome)
-        except (psycopg.DataError, errors.NotNullViolation) as error:
-            raise Unstorable(str(error)) from error
-        except (psycopg.Error, OSError) as error:
-            self.close()
-            raise LogUnavailable(str(error)) from error
-        return Appended(_number(outcome, 0), _number(outcome, 1))
+        with self._faults_told_apart():
+            pgconn = self.open().pgconn
+            return appended(pgconn.exec_prepared(STATEMENT, cast("list[bytes]", parameters), FORMATS))
+
+    def appending(self, submissions: Sequence[Submission]) -> Generator[int, int, Appended]:
+        """As `append`, for an event loop: over the open connection, yielding each time the socket must be waited for.
+
+        What is yielded and sent are psycopg's `Wait` and `Ready`.
+        """
+        parameters = statement_parameters(submissions)
+        with self._faults_told_apart():
+            if self._connection is None:
+                raise psycopg.OperationalError("no connection")
+            pgconn = self._connection.pgconn
+            pgconn.send_query_prepared(STATEMENT, cast("list[bytes]", parameters), FORMATS)
+            return appended((yield from generators.execute(pgconn))[-1])
 
     def keep_samples(self, submissions: Iterable[Submission]) -> None:
         """Store samples of refused messages, after the answer: they are a courtesy, the counts are the promise."""
@@ -206,14 +212,17 @@ class LogWriter:
             for s in submissions
             for x in s.samples
         ]
-        try:
-            with self._connected().cursor() as cursor:
+        with self._faults_told_apart():
+            with self.open().cursor() as cursor:
                 cursor.executemany(SAMPLE, rows)
-        except psycopg.DataError as error:
-            raise Unstorable(str(error)) from error
-        except (psycopg.Error, OSError) as error:
-            self.close()
-            raise LogUnavailable(str(error)) from error
+
+    def open(self) -> PgConnection:
+        """The connection, which is opened when there is none or the server has closed it meanwhile."""
+        if self._connection is not None and not self._connection.closed and has_dropped(self._connection):
+            self.close()  # nothing has been sent yet, so a new one does as well
+        if self._connection is None or self._connection.closed:
+            self._connection = connected(self._dsn())
+        return self._connection
 
     def close(self) -> None:
         """Drop the connection; the next append opens another."""
@@ -221,25 +230,40 @@ class LogWriter:
         if connection is not None:
             connection.close()
 
-    def _connected(self) -> psycopg.Connection[tuple[object, ...]]:
-        if self._connection is not None and not self._connection.closed and has_dropped(self._connection):
-            self.close()  # nothing has been sent yet, so a new one does as well
-        if self._connection is None or self._connection.closed:
-            connection = psycopg.Connection.connect(
-                self._dsn(),
-                autocommit=True,
-                connect_timeout=CONNECT_SECONDS,
-                options=SESSION_OPTIONS,
-                application_name="headwater-ingest",
-                client_encoding="UTF8",
-                **NETWORK,
-            )
-            prepared = connection.pgconn.prepare(STATEMENT, APPEND.encode())
-            if prepared.status != pq.ExecStatus.COMMAND_OK:
-                connection.close()
-                raise errors.error_from_result(prepared)
-            self._connection = connection
-        return self._connection
+    @contextmanager
+    def _faults_told_apart(self) -> Iterator[None]:
+        try:
+            yield
+        except (psycopg.DataError, errors.NotNullViolation) as error:
+            raise Unstorable(str(error)) from error
+        except (psycopg.Error, OSError) as error:
+            self.close()
+            raise LogUnavailable(str(error)) from error
+
+
+def connected(dsn: str) -> PgConnection:
+    """A connection that has the statement prepared."""
+    connection = psycopg.Connection.connect(
+        dsn,
+        autocommit=True,
+        connect_timeout=CONNECT_SECONDS,
+        options=SESSION_OPTIONS,
+        application_name="headwater-ingest",
+        client_encoding="UTF8",
+        **NETWORK,
+    )
+    prepared = connection.pgconn.prepare(STATEMENT, APPEND.encode())
+    if prepared.status != pq.ExecStatus.COMMAND_OK:
+        connection.close()
+        raise errors.error_from_result(prepared)
+    return connection
+
+
+def appended(outcome: PGresult) -> Appended:
+    """What the statement says; raises when it failed."""
+    if outcome.status != pq.ExecStatus.TUPLES_OK:
+        raise errors.error_from_result(outcome)
+    return Appended(_number(outcome, 0), _number(outcome, 1))
 
 
 def statement_parameters(submissions: Sequence[Submission]) -> list[bytes | None]:
