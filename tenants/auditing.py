@@ -32,7 +32,7 @@ FIELDS: dict[type[models.Model], tuple[str, ...]] = {
     Source: ("slug", "name", "kind", "is_enabled", "settings", "rate_limit", "labels", "deleted_at"),
     WriteKey: ("prefix", "last4", "is_public", "rate_limit", "expires_at", "revoked_at"),
     Destination: (
-        *("slug", "name", "connector", "is_enabled", "ordering", "retry_hours", "rate_limit"),
+        *("slug", "name", "connector", "is_enabled", "ordering", "past_cap", "shards", "retry_hours", "rate_limit"),
         *("status", "status_reason", "deleted_at"),
     ),
     Mapping: ("name", "action", "trigger", "fields", "batch", "position", "is_enabled", "version"),

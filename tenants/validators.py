@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 
 LEAST_RETRY_HOURS = 0.25
 MOST_RETRY_HOURS = 168.0
+MOST_SHARDS = 16
 ORIGIN = re.compile(r"^(https?://)?(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?$")
 SCOPES = ("sources", "labels")
 
@@ -17,6 +18,7 @@ slug = RegexValidator(
 )
 at_least_one = MinValueValidator(1)
 within_a_week = MaxValueValidator(168)
+shards = [MinValueValidator(1), MaxValueValidator(MOST_SHARDS)]
 retry_hours = [MinValueValidator(LEAST_RETRY_HOURS), MaxValueValidator(MOST_RETRY_HOURS)]
 
 

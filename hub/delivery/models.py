@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
+from django.db.models import Q
+
+from hub.lib import ids
 
 
 class Pipeline(models.Model):
@@ -19,33 +22,62 @@ class Pipeline(models.Model):
         OPEN = "open"  # nothing is sent until `held_until`, then one event as a probe
         RAMP = "ramp"  # probes were good, concurrency grows again
 
+    class Kind(models.TextChoices):
+        LIVE = "live"  # follows the log for good; its outcomes are the destination's books
+        REPLAY = "replay"  # reads a piece of the log once more, with books of its own
+
     workspace_id = models.UUIDField()
     destination_id = models.UUIDField()
-    shard = models.SmallIntegerField(default=0)
+    kind = models.CharField(max_length=10, choices=Kind.choices, db_default=Kind.LIVE)
+    replay_id = models.UUIDField(null=True, blank=True)
+    shard = models.SmallIntegerField(db_default=0)
+    shard_count = models.SmallIntegerField(db_default=1)
     cursor_epoch = models.SmallIntegerField()
     cursor_xid = models.BigIntegerField()
     cursor_seq = models.BigIntegerField()
-    floor_seq = models.BigIntegerField(default=0)
+    floor_seq = models.BigIntegerField(db_default=0)
+    # The end of a bounded pipeline: a replay's last event, or the place where all shards stop to be dealt anew.
+    until_epoch = models.SmallIntegerField(null=True, blank=True)
+    until_xid = models.BigIntegerField(null=True, blank=True)
+    until_seq = models.BigIntegerField(null=True, blank=True)
+    # The replay that an ordered destination's live events wait for.
+    held_by_replay = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
-    fence = models.BigIntegerField(default=0)
-    owner = models.CharField(max_length=100, blank=True, default="")
-    wanted = models.BooleanField(default=False)
+    fence = models.BigIntegerField(db_default=0)
+    owner = models.CharField(max_length=100, blank=True, db_default="")
+    wanted = models.BooleanField(db_default=False)
     next_run_at = models.DateTimeField(null=True, blank=True)
     held_until = models.DateTimeField(null=True, blank=True)
-    held_reason = models.CharField(max_length=100, blank=True, default="")
-    circuit = models.CharField(max_length=10, choices=Circuit.choices, default=Circuit.CLOSED)
+    held_reason = models.CharField(max_length=100, blank=True, db_default="")
+    circuit = models.CharField(max_length=10, choices=Circuit.choices, db_default=Circuit.CLOSED)
     circuit_opened_at = models.DateTimeField(null=True, blank=True)
-    circuit_probes = models.SmallIntegerField(default=0)
-    circuit_reopened = models.SmallIntegerField(default=0)
-    is_slow = models.BooleanField(default=False)
-    unauthorized_count = models.SmallIntegerField(default=0)
+    circuit_probes = models.SmallIntegerField(db_default=0)
+    circuit_reopened = models.SmallIntegerField(db_default=0)
+    is_slow = models.BooleanField(db_default=False)
+    unauthorized_count = models.SmallIntegerField(db_default=0)
+    # Workers that died in the middle of it, since the cursor last moved on in peace; what they were then sending.
+    crash_count = models.SmallIntegerField(db_default=0)
+    crash_seq = models.BigIntegerField(null=True, blank=True)
+    inflight_seq = models.BigIntegerField(null=True, blank=True)
+    # What refusals of too large batches and too many calls have taught.
+    learned_items = models.IntegerField(null=True, blank=True)
+    learned_bytes = models.IntegerField(null=True, blank=True)
+    learned_rate = models.FloatField(null=True, blank=True)
+    order_breaks = models.BigIntegerField(db_default=0)
+    # Events a second of the last turn that had more to do than time, for the time that a backlog takes.
+    drain_rate = models.FloatField(null=True, blank=True)
     last_success_at = models.DateTimeField(null=True, blank=True)
     last_failure_at = models.DateTimeField(null=True, blank=True)
-    last_failure = models.CharField(max_length=300, blank=True, default="")
+    last_failure = models.CharField(max_length=300, blank=True, db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["destination_id", "shard"], name="pipeline_destination_shard")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["destination_id", "shard"], condition=Q(kind="live"), name="pipeline_destination_shard"
+            ),
+            models.UniqueConstraint(fields=["replay_id"], name="pipeline_replay"),
+        ]
         indexes = [models.Index(fields=["workspace_id"], name="pipeline_workspace")]
 
     def __str__(self) -> str:
@@ -110,6 +142,8 @@ class DeadLetter(models.Model):
     reason = models.CharField(max_length=100)
     status_code = models.SmallIntegerField(default=0)
     message = models.CharField(max_length=500, blank=True, default="")
+    # The failure without what differs from event to event: what is alike is repaired together.
+    signature = models.CharField(max_length=200, blank=True, db_default="")
     attempts = models.IntegerField(default=0)
     first_at = models.DateTimeField()
     at = models.DateTimeField()
@@ -121,10 +155,59 @@ class DeadLetter(models.Model):
         indexes = [
             models.Index(fields=["workspace_id", "-id"], name="dead_workspace"),
             models.Index(fields=["destination_id", "seq"], name="dead_destination"),
+            models.Index(
+                fields=["workspace_id", "destination_id", "signature"],
+                condition=Q(discarded_at=None),
+                name="dead_open_signature",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.reason} {self.seq}"
+
+
+class Replay(models.Model):
+    """A piece of the log sent once more, to its own or another destination, with books of its own."""
+
+    class Only(models.TextChoices):
+        ALL = "all"  # whatever the filter matches
+        FAILED = "failed"  # what is dead or still being retried at `failed_at_id`
+        DEAD = "dead"  # what is dead there
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        PAUSED = "paused"
+        CANCELLED = "cancelled"
+        DONE = "done"
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    workspace_id = models.UUIDField()
+    destination_id = models.UUIDField()
+    source_ids: Any = models.JSONField(default=list)
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    trigger = models.TextField(blank=True, default="")
+    only = models.CharField(max_length=10, choices=Only.choices, default=Only.ALL)
+    failed_at_id = models.UUIDField(null=True, blank=True)
+    per_second = models.FloatField(null=True, blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    expected = models.BigIntegerField(default=0)
+    seen = models.BigIntegerField(default=0)
+    delivered = models.BigIntegerField(default=0)
+    filtered = models.BigIntegerField(default=0)
+    dead = models.BigIntegerField(default=0)
+    expired = models.BigIntegerField(default=0)
+    reason = models.CharField(max_length=500, blank=True, default="")
+    created_by = models.CharField(max_length=200, blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["workspace_id", "-created_at"], name="replay_workspace")]
+
+    def __str__(self) -> str:
+        return f"replay {self.pk}"
 
 
 class OutcomeCount(models.Model):

@@ -37,7 +37,8 @@ class Alarm:
 
     def __init__(self, epoll: select.epoll) -> None:
         self._epoll = epoll
-        self._is_asleep = False
+        self._is_asleep = self._is_closed = False
+        self._lock = threading.Lock()
         self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         epoll.register(self.descriptor, select.EPOLLIN)
 
@@ -45,7 +46,9 @@ class Alarm:
         """Called after something was put where the sleeper looks."""
         if self._is_asleep:
             self._is_asleep = False
-            os.eventfd_write(self.descriptor, 1)
+            with self._lock:  # a closed descriptor's number may be somebody else's by now
+                if not self._is_closed:
+                    os.eventfd_write(self.descriptor, 1)
 
     def sleep(self, seconds: float, inbox: Sized) -> list[tuple[int, int]]:
         """Wait for a socket, the alarm or the time. The inbox is looked at last, after saying so: no call is missed."""
@@ -58,7 +61,9 @@ class Alarm:
         return events
 
     def close(self) -> None:
-        os.close(self.descriptor)
+        with self._lock:
+            self._is_closed = True
+            os.close(self.descriptor)
 
 
 class Fast:

@@ -23,18 +23,16 @@ MAX_ROWS = 10_000
 # A destination's pipeline starts where its first interval does. Its floor stays 0 until a row was read: only then a
 # partition is known below which nothing can be.
 ENSURE = """
-INSERT INTO delivery_pipeline (workspace_id, destination_id, shard, cursor_epoch, cursor_xid, cursor_seq, floor_seq,
-    fence, owner, wanted, next_run_at, held_reason, circuit, circuit_probes, circuit_reopened, is_slow,
-    unauthorized_count, last_failure, created_at)
-SELECT d.workspace_id, d.id, 0, i.from_epoch, i.from_xid, 0, 0, 0, '', false, now(), '', 'closed', 0, 0, false,
-    0, '', now()
+INSERT INTO delivery_pipeline (workspace_id, destination_id, cursor_epoch, cursor_xid, cursor_seq, next_run_at,
+    created_at)
+SELECT d.workspace_id, d.id, i.from_epoch, i.from_xid, 0, now(), now()
 FROM tenants_destination d
 JOIN LATERAL (SELECT s.from_epoch, s.from_xid FROM tenants_subscriptioninterval s
               WHERE s.workspace_id = d.workspace_id AND s.object_id = d.id AND s.kind = 'destination'
               ORDER BY s.from_epoch, s.from_xid LIMIT 1) i ON true
 WHERE (%(workspace)s::uuid IS NULL OR d.workspace_id = %(workspace)s::uuid)
-  AND NOT EXISTS (SELECT FROM delivery_pipeline p WHERE p.destination_id = d.id)
-ON CONFLICT (destination_id, shard) DO NOTHING
+  AND NOT EXISTS (SELECT FROM delivery_pipeline p WHERE p.destination_id = d.id AND p.kind = 'live')
+ON CONFLICT (destination_id, shard) WHERE kind = 'live' DO NOTHING
 """
 # Whoever runs a pipeline of the workspace looks once more before letting go; the others are told.
 WANT = """

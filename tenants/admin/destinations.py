@@ -27,7 +27,7 @@ class DestinationAdmin(ReadOnlyAdmin):
     ordering = ("workspace__slug", "slug")
     fields = (
         *("workspace", "slug", "name", "connector", "is_enabled", "status", "reason_in_full", "status_changed_at"),
-        *("settings_shown", "ordering", "retry_hours", "rate_limit", "created_at", "deleted_at"),
+        *("settings_shown", "ordering", "past_cap", "shards", "retry_hours", "rate_limit", "created_at", "deleted_at"),
     )
 
     reason_shown = text_column("status_reason", "reason")

@@ -85,7 +85,9 @@ def _destination(destination: Destination, found: Existing) -> Entry:
         "sources": sorted(slugs[source] for source in connected if source in slugs),
         "enabled": destination.is_enabled,
         "ordering": destination.ordering,
+        "past_cap": destination.past_cap,
         "retry_hours": destination.retry_hours,
+        "shards": destination.shards,
     }
     if destination.rate_limit is not None:
         entry["rate_limit"] = destination.rate_limit

@@ -15,7 +15,7 @@ from tenants import validators
 from tenants.manifest.errors import Problem
 from tenants.manifest.reading import Located
 from tenants.manifest.sections import Section
-from tenants.models.destination import Ordering
+from tenants.models.destination import Ordering, PastCap
 from tenants.models.source import SourceKind
 from tenants.models.user import normalise_email
 from tenants.models.workspace import Role
@@ -29,7 +29,7 @@ SOURCE = ("slug", "name", "kind", "write_keys", "enabled", "settings", "rate_lim
 WRITE_KEY = ("env", "sha256", "last4")
 DESTINATION = (
     *("slug", "connector", "name", "settings", "sources", "enabled"),
-    *("ordering", "retry_hours", "rate_limit", "mappings", "filters"),
+    *("ordering", "past_cap", "shards", "retry_hours", "rate_limit", "mappings", "filters"),
 )
 MAPPING = ("name", "action", "trigger", "fields", "enabled", "batch")
 Values = dict[str, Any]
@@ -178,6 +178,8 @@ def _destination(at: Located, problems: list[Problem]) -> DestinationSpec | None
     values: Values = {
         "name": section.text("name"),
         "ordering": section.text("ordering", _one_of(Ordering.values)),
+        "past_cap": section.text("past_cap", _one_of(PastCap.values)),
+        "shards": section.whole("shards", *validators.shards),
         "retry_hours": section.number("retry_hours", *validators.retry_hours),
         "rate_limit": section.mapping("rate_limit", validators.rate_limit),
     }

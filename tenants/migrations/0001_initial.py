@@ -54,6 +54,29 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "past_cap",
+                    models.CharField(
+                        choices=[
+                            ("dead_letter", "the oldest becomes a dead letter"),
+                            ("lose_order", "the user's events go on without order"),
+                        ],
+                        default="dead_letter",
+                        help_text="Of an ordered destination: what happens when more than 200 events of one user wait.",
+                        max_length=15,
+                    ),
+                ),
+                (
+                    "shards",
+                    models.PositiveSmallIntegerField(
+                        default=1,
+                        help_text="Readers that share the events, by user; 1 is enough for most.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(16),
+                        ],
+                    ),
+                ),
+                (
                     "retry_hours",
                     models.FloatField(
                         default=24.0,
@@ -663,6 +686,18 @@ class Migration(migrations.Migration):
             model_name="destination",
             constraint=models.CheckConstraint(
                 condition=models.Q(("ordering__in", ["none", "per_user"])), name="destination_ordering_known"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="destination",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("past_cap__in", ["dead_letter", "lose_order"])), name="destination_past_cap_known"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="destination",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("shards__range", (1, 16))), name="destination_shards_in_range"
             ),
         ),
         migrations.AddConstraint(

@@ -23,6 +23,13 @@ class Ordering(models.TextChoices):
     PER_USER = "per_user", "per user"
 
 
+class PastCap(models.TextChoices):
+    """What happens when too many events of one user wait behind a failing one."""
+
+    DEAD_LETTER = "dead_letter", "the oldest becomes a dead letter"
+    LOSE_ORDER = "lose_order", "the user's events go on without order"
+
+
 class Status(models.TextChoices):
     """Paused and stopped destinations stay subscribed: their backlog waits."""
 
@@ -42,6 +49,17 @@ class Destination(WorkspaceModel):
     secret_hints = models.JSONField(default=dict, blank=True, editable=False)
     is_enabled = models.BooleanField(default=True)
     ordering = models.CharField(max_length=10, choices=Ordering.choices, default=Ordering.NONE)
+    past_cap = models.CharField(
+        max_length=15,
+        choices=PastCap.choices,
+        default=PastCap.DEAD_LETTER,
+        help_text="Of an ordered destination: what happens when more than 200 events of one user wait.",
+    )
+    shards = models.PositiveSmallIntegerField(
+        default=1,
+        validators=validators.shards,
+        help_text="Readers that share the events, by user; 1 is enough for most.",
+    )
     retry_hours = models.FloatField(default=24.0, validators=validators.retry_hours)
     rate_limit = models.JSONField(
         null=True, blank=True, validators=[validators.rate_limit], help_text='{"amount": …, "per_seconds": …}'
@@ -62,6 +80,10 @@ class Destination(WorkspaceModel):
             ),
             models.UniqueConstraint(fields=["workspace", "id"], name="destination_of_workspace"),
             models.CheckConstraint(condition=Q(ordering__in=Ordering.values), name="destination_ordering_known"),
+            models.CheckConstraint(condition=Q(past_cap__in=PastCap.values), name="destination_past_cap_known"),
+            models.CheckConstraint(
+                condition=Q(shards__range=(1, validators.MOST_SHARDS)), name="destination_shards_in_range"
+            ),
             models.CheckConstraint(condition=Q(status__in=Status.values), name="destination_status_known"),
             models.CheckConstraint(
                 condition=Q(retry_hours__range=(validators.LEAST_RETRY_HOURS, validators.MOST_RETRY_HOURS)),

@@ -29,7 +29,7 @@ from tenants.services.connections import connect_new_destination
 from tenants.services.mappings import create_mapping
 from tenants.subscriptions import close_interval, open_before_any_reader, open_interval
 
-CHANGEABLE = frozenset({"name", "ordering", "retry_hours", "rate_limit"})
+CHANGEABLE = frozenset({"name", "ordering", "past_cap", "shards", "retry_hours", "rate_limit"})
 
 
 @dataclass(frozen=True, slots=True)
