@@ -59,6 +59,6 @@ def batch(run: str, size: int = BATCH) -> bytes:
     return json.dumps(envelope, separators=(",", ":")).encode()
 
 
-def numbered(body: bytes, number: int) -> bytes:
-    """The body as the request with this number sends it."""
-    return body.replace(NUMBER, b"%010d" % number).replace(USER, b"%06d" % (number % USERS))
+def numbered(body: bytes, number: int, users: int = USERS) -> bytes:
+    """The body as the request with this number sends it; its users come again after so many requests."""
+    return body.replace(NUMBER, b"%010d" % number).replace(USER, b"%06d" % (number % users))

@@ -16,7 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any
 
@@ -31,7 +31,10 @@ SEED = 7
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to send. `rate` makes it open, `requests` bounds it by number instead of by time."""
+    """What to send. `rate` makes it open, `requests` bounds it by number instead of by time.
+
+    `keeps_due` has it tell when each request that was answered well had been due.
+    """
 
     port: int
     path: str
@@ -42,6 +45,8 @@ class Job:
     seconds: float = 3.0
     requests: int = 0
     rate: float = 0.0
+    users: int = events.USERS
+    keeps_due: bool = False
     host: str = "127.0.0.1"
 
 
@@ -58,6 +63,7 @@ class Offered:
     p99: float
     worst: float
     cpu_seconds: float
+    due: list[tuple[int, float]] = field(default_factory=list)
 
 
 def offer(job: Job) -> Offered:
@@ -72,6 +78,7 @@ class Line(asyncio.Protocol):
         self._load = load
         self._rest = b""
         self.due = 0.0
+        self.number = 0
         self.is_busy = False
         self.transport: asyncio.Transport | None = None
 
@@ -117,6 +124,7 @@ class Load:
         self._counted = 0
         self._is_all_offered = False
         self._latencies: list[float] = []
+        self._due: list[tuple[int, float]] = []
         self._done = asyncio.Event()
         self._began_at = self._ends_at = 0.0
         self._last_at = 0.0
@@ -161,6 +169,8 @@ class Load:
         if status == b"200":
             self._good += 1
             self._latencies.append(now - line.due)
+            if self.job.keeps_due:
+                self._due.append((line.number, line.due))
             if self._began_at + WARM_SECONDS <= now <= self._ends_at:
                 self._counted += 1
         else:
@@ -179,7 +189,8 @@ class Load:
         self._finish_if_over()
 
     def _ask(self, line: Line, due: float) -> None:
-        line.ask(self._head + events.numbered(self._body, self._sent), due)
+        line.number = self._sent
+        line.ask(self._head + events.numbered(self._body, self._sent, self.job.users), due)
         self._sent += 1
 
     def _is_over(self, now: float) -> bool:
@@ -206,6 +217,7 @@ class Load:
             p99=percentile(in_order, 0.99) * 1000,
             worst=(in_order[-1] if in_order else 0.0) * 1000,
             cpu_seconds=time.process_time(),
+            due=self._due,
         )
 
 

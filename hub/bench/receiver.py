@@ -1,7 +1,9 @@
 """The receiver of benchmarks: raw asyncio over uvloop, no HTTP library, so that it is not what is measured.
 
-It counts what is posted to it. `GET /count` tells how much and between which instants, `GET /arrivals` when each
-message of `/traced` came; both in the machine's monotonic time, which all processes share.
+It counts what is posted to it. The path says how it behaves: `/traced` notes when each message came, `/batch` counts
+the messages of a body, `/flaky/20` refuses 20 of 100 calls and watches the order of each user's messages, `/hang` never
+answers. `GET /count` tells what has come and between which instants, `GET /arrivals` when each traced message did;
+both in the machine's monotonic time, which all processes share.
 """
 
 from __future__ import annotations
@@ -19,22 +21,25 @@ from typing import Any
 import uvloop
 
 from hub.bench import children
+from hub.bench.order import MESSAGE_ID, OrderWatch, text_after
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 LENGTH = b"\r\ncontent-length:"
-MESSAGE_ID = b'"messageId":"'
-TRACED = b"POST /traced"
+TRACED, BATCH, FLAKY, HANG = b"POST /traced", b"POST /batch", b"POST /flaky/", b"POST /hang"
 HOST = "127.0.0.1"
 
 
 @dataclass(slots=True)
 class Tally:
-    """What has arrived so far."""
+    """What has arrived so far; `count` is of calls, and in batches of messages."""
 
     count: int = 0
     first_at: float = 0.0
     last_at: float = 0.0
     arrivals: list[tuple[str, float]] = field(default_factory=list)
+    hanging: int = 0
+    order: OrderWatch = field(default_factory=OrderWatch)
 
 
 class Counting(asyncio.Protocol):
@@ -72,11 +77,19 @@ class Counting(asyncio.Protocol):
         tally = self._tally
         if not data.startswith(b"POST", start):
             return told(tally, bytes(data[start:head_end]))
+        if data.startswith(HANG, start):
+            tally.hanging += 1
+            return b""
+        if data.startswith(FLAKY, start):
+            place = start + len(FLAKY)
+            share = int(data[place : data.index(b" ", place)]) / 100
+            if not tally.order.take(data, head_end, end, share):
+                return UNAVAILABLE
         tally.last_at = time.monotonic()
         tally.first_at = tally.first_at or tally.last_at
-        tally.count += 1
+        tally.count += data.count(MESSAGE_ID, head_end, end) if data.startswith(BATCH, start) else 1
         if data.startswith(TRACED, start):
-            tally.arrivals.append((message_id(data, head_end, end), tally.last_at))
+            tally.arrivals.append((text_after(MESSAGE_ID, data, head_end, end).decode(), tally.last_at))
         return OK
 
 
@@ -86,22 +99,40 @@ def body_length(data: bytes | bytearray, start: int, head_end: int) -> int:
     return int(head[place + len(LENGTH) : head.index(b"\r", place + 2)]) if place >= 0 else 0
 
 
-def message_id(data: bytes | bytearray, start: int, end: int) -> str:
-    place = data.find(MESSAGE_ID, start, end)
-    if place < 0:
-        return ""
-    return bytes(data[place + len(MESSAGE_ID) : data.index(b'"', place + len(MESSAGE_ID))]).decode()
-
-
 def told(tally: Tally, head: bytes) -> bytes:
     """Answer a question about what has arrived; `/reset` forgets it."""
-    body: object = {"count": tally.count, "first_at": tally.first_at, "last_at": tally.last_at}
+    watched = tally.order
+    body: object = {
+        "count": tally.count,
+        "first_at": tally.first_at,
+        "last_at": tally.last_at,
+        "hanging": tally.hanging,
+        "accepted": len(watched.accepted),
+        "inversions": watched.inversions,
+        "repeats": watched.repeats,
+        "refused": watched.failed,
+    }
     if head.startswith(b"GET /arrivals"):
         body = tally.arrivals
     elif head.startswith(b"GET /reset"):
         tally.count, tally.first_at, tally.last_at, tally.arrivals = 0, 0.0, 0.0, []
+        tally.hanging, tally.order = 0, OrderWatch()
     text = json.dumps(body).encode()
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What the receiver tells: calls or messages, when the first and last came, and what the watch of order saw."""
+
+    count: int
+    first_at: float
+    last_at: float
+    hanging: int
+    accepted: int
+    inversions: int
+    repeats: int
+    refused: int
 
 
 class ReceiverClient:
@@ -111,9 +142,8 @@ class ReceiverClient:
         self.port = port
         self.url = f"http://{HOST}:{port}"
 
-    def count(self) -> Tally:
-        told = self._ask("/count")
-        return Tally(told["count"], told["first_at"], told["last_at"])
+    def count(self) -> Arrived:
+        return Arrived(**self._ask("/count"))
 
     def arrivals(self) -> dict[str, float]:
         """When each traced message arrived first."""

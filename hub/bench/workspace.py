@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +31,14 @@ def make() -> Filled:
     return Filled(workspace, made.source, str(made.keys[0].plain))
 
 
-def add_webhook(filled: Filled, url: str, **options: Any) -> Destination:
+def add_webhook(filled: Filled, url: str, settings: Mapping[str, object] | None = None, **options: Any) -> Destination:
     """A signed webhook that gets everything the source takes."""
     made = services.create_destination(
         filled.workspace,
         f"hook-{secrets.token_hex(4)}",
         "Hook",
         "webhook",
-        settings={"url": url},
+        settings={"url": url, **(settings or {})},
         sources=[filled.source],
         actor=ACTOR,
         **options,

@@ -1,0 +1,159 @@
+"""Isolation: what nine hanging destinations, or one loud workspace, cost somebody who has nothing to do with them.
+
+Ten destinations get the same events. Nine of them never answer, so each of their calls ends after thirty seconds. The
+tenth's times from the sending of an event to its arrival, and its rate through a backlog, are set beside those of the
+same run with the nine switched off. Then a second workspace sends fifty times as much as the first.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from statistics import median
+
+from hub.bench import draining, installation, load, receiver, workspace
+from hub.bench.load import Job, percentile
+from hub.bench.receiver import ReceiverClient
+from hub.bench.report import LESS_IS_BETTER, MORE_IS_BETTER, Bound, Options, Report
+from hub.bench.workspace import Filled
+from hub.delivery import ledger
+from tenants import services
+from tenants.models import Destination
+
+NEEDS_PRODUCT = True
+P99_TIMES, RATE_SHARE, NOISY_P99_TIMES = 1.2, 0.9, 1.5
+SECONDS = 8.0
+HANGING = 9
+HANG_SETTINGS = {"timeout": 30}
+PER_SECOND = 40.0
+LOUD_TIMES = 50
+LOUD_BATCH = 20
+BACKLOG_A_SECOND = 3_000
+ARRIVAL_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Felt:
+    """What the tenth destination saw: p99 in ms of single events, events a second through a backlog."""
+
+    p99_ms: float
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Who takes part in one run."""
+
+    port: int
+    hook: ReceiverClient
+    filled: Filled
+    tenth: Destination
+    hanging: list[Destination]
+    seconds: float
+
+
+def run(options: Options) -> Report:
+    """Interleave quiet and disturbed runs."""
+    product = installation.current()
+    quiet, beside_hanging, noisy_ms = [], [], []
+    with receiver.receiving() as hook:
+        stage = make_stage(product.port, hook, options.seconds or SECONDS)
+        for number in range(options.runs):
+            switch(stage, on=False)
+            quiet.append(feel(stage, f"quiet{number}"))
+            noisy_ms.append(beside_a_loud_workspace(stage, f"noisy{number}"))
+            switch(stage, on=True)
+            beside_hanging.append(feel(stage, f"hanging{number}"))
+            options.say(f"isolation: quiet {quiet[-1]}, hanging {beside_hanging[-1]}, noisy {noisy_ms[-1]:.1f} ms")
+    return report(quiet, beside_hanging, noisy_ms)
+
+
+def make_stage(port: int, hook: ReceiverClient, seconds: float) -> Stage:
+    filled = workspace.make()
+    tenth = workspace.add_webhook(filled, f"{hook.url}/traced")
+    hanging = [workspace.add_webhook(filled, f"{hook.url}/hang", HANG_SETTINGS) for _ in range(HANGING)]
+    return Stage(port, hook, filled, tenth, hanging, seconds)
+
+
+def switch(stage: Stage, *, on: bool) -> None:
+    """Switch the nine on or off; on, wait until their calls hang."""
+    for destination in stage.hanging:
+        services.set_destination_enabled(destination, on, actor=workspace.ACTOR)
+    if on:
+        draining.fill_log(stage.port, stage.filled, "warm", 200)
+        draining.wait_until(lambda: stage.hook.count().hanging >= HANGING)
+
+
+def feel(stage: Stage, run: str) -> Felt:
+    """Offer single events for a while; then let the tenth work off a backlog."""
+    p99 = p99_ms(stage, run)
+    count = int(stage.seconds * BACKLOG_A_SECOND) // 100 * 100
+    draining.hold([stage.tenth])
+    draining.fill_log(stage.port, stage.filled, f"{run}b", count)
+    return Felt(p99, draining.drain(stage.hook, [stage.tenth], count).per_second)
+
+
+def p99_ms(stage: Stage, run: str) -> float:
+    """From when each event was due to be sent until it arrived."""
+    stage.hook.reset()
+    job = Job(
+        stage.port,
+        "/v1/track",
+        stage.filled.write_key,
+        run,
+        connections=16,
+        seconds=stage.seconds,
+        rate=PER_SECOND,
+        keeps_due=True,
+    )
+    offered = load.offer(job)
+    due = {f"{run}-{number:010d}-000": at for number, at in offered.due}
+    draining.wait_until(lambda: due.keys() <= stage.hook.arrivals().keys(), ARRIVAL_SECONDS)
+    arrivals = stage.hook.arrivals()
+    return percentile(sorted(arrivals[name] - at for name, at in due.items()), 0.99) * 1000
+
+
+def beside_a_loud_workspace(stage: Stage, run: str) -> float:
+    """The same while another workspace sends fifty times as many events, a few to a request, to a hook of its own."""
+    loud = workspace.make()
+    workspace.add_webhook(loud, f"{stage.hook.url}/hook")
+    rate = PER_SECOND * LOUD_TIMES / LOUD_BATCH
+    job = Job(
+        stage.port, "/v1/batch", loud.write_key, f"{run}l", batch=LOUD_BATCH, rate=rate, seconds=stage.seconds + 2
+    )
+    shouting = threading.Thread(target=load.offer, args=[job])
+    shouting.start()
+    try:
+        return p99_ms(stage, run)
+    finally:
+        shouting.join()
+
+
+def report(quiet: list[Felt], hanging: list[Felt], noisy_ms: list[float]) -> Report:
+    """The figure is the tenth's p99 as a multiple of quiet."""
+    books = ledger.balance()
+    times = [other.p99_ms / one.p99_ms for one, other in zip(quiet, hanging, strict=True)]
+    shares = [other.per_second / one.per_second for one, other in zip(quiet, hanging, strict=True)]
+    noisy = [ms / one.p99_ms for one, ms in zip(quiet, noisy_ms, strict=True)]
+    return Report(
+        name="isolation",
+        unit="times the quiet p99",
+        runs=times,
+        limits=[1.0 for _ in times],
+        limit_is="the same destination in the same run with the nine switched off",
+        floor=P99_TIMES,
+        sense=LESS_IS_BETTER,
+        also=[
+            Bound("rate, share of quiet", median(shares), MORE_IS_BETTER, RATE_SHARE),
+            Bound("p99 beside a loud workspace, times quiet", median(noisy), LESS_IS_BETTER, NOISY_P99_TIMES),
+            Bound("difference of the books", float(books["difference"]), LESS_IS_BETTER, 0.0),
+        ],
+        others={
+            "quiet_p99_ms": [round(one.p99_ms, 1) for one in quiet],
+            "hanging_p99_ms": [round(one.p99_ms, 1) for one in hanging],
+            "noisy_p99_ms": [round(ms, 1) for ms in noisy_ms],
+            "quiet_per_second": [round(one.per_second) for one in quiet],
+            "hanging_per_second": [round(one.per_second) for one in hanging],
+            "hanging_destinations": HANGING,
+        },
+    )
