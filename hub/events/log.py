@@ -7,35 +7,37 @@ workspaces' rows too: so the statement compares the lengths of all columns and f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, cast
 
 import psycopg
-from psycopg import errors, generators, pq
+from psycopg import errors, pq
 from psycopg.pq.abc import PGresult
 
 from hub.events.spec import EventRow
-from hub.lib.postgres import PgConnection, has_dropped
+from hub.lib.postgres import has_dropped
 
 SEPARATOR, NULL = "\x1f", "\x1e"
 MIDNIGHT_MARGIN = timedelta(seconds=60)
 ONE_DAY = timedelta(days=1)
+# First day of the look-up, the day of arrival, its neighbour within a minute (else itself), last day of the look-up.
+Window = tuple[date, date, date, date]
 STATEMENT = b"append_events"
 
-# Row columns, then columns of the commit's groups (one group per workspace, source and day).
+# Row columns, then columns of the commit's arrivals: what rows of one source and moment share is split and cast once.
 ROW_COLUMNS = {
-    "workspace_id": "uuid", "source_id": "uuid", "received_at": "timestamptz", "day": "date", "other_day": "date",
-    "first_day": "date", "key": "uuid", "message_key": "bigint", "user_key": "bigint", "flags": "smallint",
+    "arrival": "integer", "key": "uuid", "message_key": "bigint", "user_key": "bigint", "flags": "smallint",
     "type": "text", "event_name": "text", "user_id": "text", "anonymous_id": "text", "message_id": "text",
     "body": "text",
 }  # fmt: skip
-GROUP_COLUMNS = {
-    "workspace_id": "uuid", "source_id": "uuid", "day": "date", "received": "integer", "rejected": "integer",
+ARRIVAL_COLUMNS = {
+    "workspace_id": "uuid", "source_id": "uuid", "received_at": "timestamptz", "day": "date", "other_day": "date",
+    "first_day": "date", "received": "integer", "rejected": "integer",
 }  # fmt: skip
+SHARED = ("workspace_id", "source_id", "received_at", "day", "other_day", "first_day")
 
 
 def _arrays(columns: dict[str, str], prefix: str, first: int) -> str:
@@ -59,29 +61,39 @@ def _names(columns: dict[str, str], prefix: str = "") -> str:
     return ", ".join(prefix + name for name in columns)
 
 
-FIRST_ROW_PARAMETER = 5
-FIRST_GROUP_PARAMETER = FIRST_ROW_PARAMETER + len(ROW_COLUMNS)
+FIRST_ROW_PARAMETER = 7
+FIRST_ARRIVAL_PARAMETER = FIRST_ROW_PARAMETER + len(ROW_COLUMNS)
 # The columns go as binary: as text, libpq would end each at its first NUL, and a row would be cut short in silence.
-FORMATS = [pq.Format.TEXT] * (FIRST_ROW_PARAMETER - 1) + [pq.Format.BINARY] * (len(ROW_COLUMNS) + len(GROUP_COLUMNS))
-# $1 rows, $2 groups, $3 and $4 first and last day that any look-up needs.
-# - The look-up is a sub-select, not a join, so that it is an index probe whatever the planner believes of the table.
+FORMATS = [pq.Format.TEXT] * (FIRST_ROW_PARAMETER - 1) + [pq.Format.BINARY] * (len(ROW_COLUMNS) + len(ARRIVAL_COLUMNS))
+# $1 rows, $2 arrivals, $3 to $4 and $5 to $6 the days that are looked up, before and after that of the commit.
+# - The look-ups are sub-selects, not joins, so that they are index probes whatever the planner believes of the table.
+# - The commit's own day needs none: there the insert meets the key. Plain parameters prune the partitions once; the
+#   row's own window is kept from pruning by the `+ 0`, else every row would prune them again.
 # - Keys go in sorted, else two commits with the same keys in another order deadlock.
 # - Near midnight a key is inserted for both days; the event is ours when its own day's key was inserted by us.
+
+
+def _found(first: str, last: str) -> str:
+    return f"""(SELECT true FROM event_dedupe d
+           WHERE d.workspace_id = i.workspace_id AND d.source_id = i.source_id AND d.key = i.key
+             AND d.day >= {first}::date AND d.day <= {last}::date
+             AND d.day + 0 >= i.first_day AND d.day + 0 <= i.day + 1 LIMIT 1)"""  # noqa: S608 - made of constants only
+
+
 APPEND = f"""
 WITH sent AS MATERIALIZED (
-    SELECT {_arrays(ROW_COLUMNS, "r_", FIRST_ROW_PARAMETER)}, {_arrays(GROUP_COLUMNS, "g_", FIRST_GROUP_PARAMETER)}
+    SELECT {_arrays(ROW_COLUMNS, "r_", FIRST_ROW_PARAMETER)},
+           {_arrays(ARRIVAL_COLUMNS, "a_", FIRST_ARRIVAL_PARAMETER)}
 ), checked AS MATERIALIZED (
     SELECT * FROM sent
-    WHERE CASE WHEN {_lengths(ROW_COLUMNS, "r_", "$1::integer")} AND {_lengths(GROUP_COLUMNS, "g_", "$2::integer")}
+    WHERE CASE WHEN {_lengths(ROW_COLUMNS, "r_", "$1::integer")} AND {_lengths(ARRIVAL_COLUMNS, "a_", "$2::integer")}
           THEN true ELSE ('columns of different length' || left($1::text, 0))::boolean END
 ), input AS MATERIALIZED (
-    SELECT t.* FROM checked, unnest({_names(ROW_COLUMNS, "r_")}) WITH ORDINALITY AS t({_names(ROW_COLUMNS)}, place)
+    SELECT t.*, {", ".join(f"a_{name}[t.arrival] AS {name}" for name in SHARED)}
+    FROM checked, unnest({_names(ROW_COLUMNS, "r_")}) WITH ORDINALITY AS t({_names(ROW_COLUMNS)}, place)
 ), unseen AS (
     SELECT workspace_id, source_id, key, day, other_day FROM input i
-    WHERE (SELECT true FROM event_dedupe d
-           WHERE d.workspace_id = i.workspace_id AND d.source_id = i.source_id AND d.key = i.key
-             AND d.day >= i.first_day AND d.day <= i.day + 1 AND d.day >= $3::date AND d.day <= $4::date
-           LIMIT 1) IS NULL
+    WHERE {_found("$3", "$4")} IS NULL AND {_found("$5", "$6")} IS NULL
 ), claimed AS (
     INSERT INTO event_dedupe (workspace_id, source_id, key, day)
     SELECT workspace_id, source_id, key, day FROM unseen
@@ -97,12 +109,14 @@ WITH sent AS MATERIALIZED (
     RETURNING workspace_id, source_id, (received_at AT TIME ZONE 'UTC')::date AS day
 ), accepted AS (
     SELECT workspace_id, source_id, day, count(*)::integer AS rows FROM appended GROUP BY 1, 2, 3
+), arrived AS (
+    SELECT workspace_id, source_id, day, sum(received)::integer AS received, sum(rejected)::integer AS rejected
+    FROM checked, unnest({_names(ARRIVAL_COLUMNS, "a_")}) AS a({_names(ARRIVAL_COLUMNS)}) GROUP BY 1, 2, 3
 ), counted AS (
     INSERT INTO event_count (workspace_id, source_id, epoch, day, received, rejected, duplicate, accepted)
-    SELECT g.workspace_id, g.source_id, (SELECT epoch FROM log_epoch WHERE id = 1), g.day, g.received, g.rejected,
-           g.received - g.rejected - coalesce(a.rows, 0), coalesce(a.rows, 0)
-    FROM checked, unnest({_names(GROUP_COLUMNS, "g_")}) AS g({_names(GROUP_COLUMNS)})
-    LEFT JOIN accepted a ON a.workspace_id = g.workspace_id AND a.source_id = g.source_id AND a.day = g.day
+    SELECT workspace_id, source_id, (SELECT epoch FROM log_epoch WHERE id = 1), day, received, rejected,
+           received - rejected - coalesce(rows, 0), coalesce(rows, 0)
+    FROM arrived LEFT JOIN accepted USING (workspace_id, source_id, day)
     RETURNING accepted, duplicate
 )
 SELECT coalesce(sum(accepted), 0), coalesce(sum(duplicate), 0) FROM counted
@@ -179,7 +193,7 @@ class LogWriter:
 
     def __init__(self, dsn: Callable[[], str]) -> None:
         self._dsn = dsn
-        self._connection: PgConnection | None = None
+        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
 
     def append(self, submissions: Sequence[Submission]) -> Appended:
         """Store the submissions in one transaction, which has committed when this returns.
@@ -188,22 +202,17 @@ class LogWriter:
         connection is dropped and the next call opens a new one.
         """
         parameters = statement_parameters(submissions)
-        with self._faults_told_apart():
-            pgconn = self.open().pgconn
-            return appended(pgconn.exec_prepared(STATEMENT, cast("list[bytes]", parameters), FORMATS))
-
-    def appending(self, submissions: Sequence[Submission]) -> Generator[int, int, Appended]:
-        """As `append`, for an event loop: over the open connection, yielding each time the socket must be waited for.
-
-        What is yielded and sent are psycopg's `Wait` and `Ready`.
-        """
-        parameters = statement_parameters(submissions)
-        with self._faults_told_apart():
-            if self._connection is None:
-                raise psycopg.OperationalError("no connection")
-            pgconn = self._connection.pgconn
-            pgconn.send_query_prepared(STATEMENT, cast("list[bytes]", parameters), FORMATS)
-            return appended((yield from generators.execute(pgconn))[-1])
+        try:
+            connection = self._connected()
+            outcome = connection.pgconn.exec_prepared(STATEMENT, cast("list[bytes]", parameters), FORMATS)
+            if outcome.status != pq.ExecStatus.TUPLES_OK:
+                raise errors.error_from_result(outcome)
+        except (psycopg.DataError, errors.NotNullViolation) as error:
+            raise Unstorable(str(error)) from error
+        except (psycopg.Error, OSError) as error:
+            self.close()
+            raise LogUnavailable(str(error)) from error
+        return Appended(_number(outcome, 0), _number(outcome, 1))
 
     def keep_samples(self, submissions: Iterable[Submission]) -> None:
         """Store samples of refused messages, after the answer: they are a courtesy, the counts are the promise."""
@@ -212,17 +221,14 @@ class LogWriter:
             for s in submissions
             for x in s.samples
         ]
-        with self._faults_told_apart():
-            with self.open().cursor() as cursor:
+        try:
+            with self._connected().cursor() as cursor:
                 cursor.executemany(SAMPLE, rows)
-
-    def open(self) -> PgConnection:
-        """The connection, which is opened when there is none or the server has closed it meanwhile."""
-        if self._connection is not None and not self._connection.closed and has_dropped(self._connection):
-            self.close()  # nothing has been sent yet, so a new one does as well
-        if self._connection is None or self._connection.closed:
-            self._connection = connected(self._dsn())
-        return self._connection
+        except psycopg.DataError as error:
+            raise Unstorable(str(error)) from error
+        except (psycopg.Error, OSError) as error:
+            self.close()
+            raise LogUnavailable(str(error)) from error
 
     def close(self) -> None:
         """Drop the connection; the next append opens another."""
@@ -230,64 +236,67 @@ class LogWriter:
         if connection is not None:
             connection.close()
 
-    @contextmanager
-    def _faults_told_apart(self) -> Iterator[None]:
-        try:
-            yield
-        except (psycopg.DataError, errors.NotNullViolation) as error:
-            raise Unstorable(str(error)) from error
-        except (psycopg.Error, OSError) as error:
-            self.close()
-            raise LogUnavailable(str(error)) from error
-
-
-def connected(dsn: str) -> PgConnection:
-    """A connection that has the statement prepared."""
-    connection = psycopg.Connection.connect(
-        dsn,
-        autocommit=True,
-        connect_timeout=CONNECT_SECONDS,
-        options=SESSION_OPTIONS,
-        application_name="headwater-ingest",
-        client_encoding="UTF8",
-        **NETWORK,
-    )
-    prepared = connection.pgconn.prepare(STATEMENT, APPEND.encode())
-    if prepared.status != pq.ExecStatus.COMMAND_OK:
-        connection.close()
-        raise errors.error_from_result(prepared)
-    return connection
-
-
-def appended(outcome: PGresult) -> Appended:
-    """What the statement says; raises when it failed."""
-    if outcome.status != pq.ExecStatus.TUPLES_OK:
-        raise errors.error_from_result(outcome)
-    return Appended(_number(outcome, 0), _number(outcome, 1))
+    def _connected(self) -> psycopg.Connection[tuple[object, ...]]:
+        if self._connection is not None and not self._connection.closed and has_dropped(self._connection):
+            self.close()  # nothing has been sent yet, so a new one does as well
+        if self._connection is None or self._connection.closed:
+            connection = psycopg.Connection.connect(
+                self._dsn(),
+                autocommit=True,
+                connect_timeout=CONNECT_SECONDS,
+                options=SESSION_OPTIONS,
+                application_name="headwater-ingest",
+                client_encoding="UTF8",
+                **NETWORK,
+            )
+            prepared = connection.pgconn.prepare(STATEMENT, APPEND.encode())
+            if prepared.status != pq.ExecStatus.COMMAND_OK:
+                connection.close()
+                raise errors.error_from_result(prepared)
+            self._connection = connection
+        return self._connection
 
 
 def statement_parameters(submissions: Sequence[Submission]) -> list[bytes | None]:
     """Join everything the statement needs, leaving out second copies of one key: both would take the same claim."""
-    arrival: list[list[str]] = [[], [], [], [], [], []]
+    places: list[str] = []
     rows: list[EventRow] = []
-    groups: dict[tuple[str, str, str], list[int]] = {}
+    arrivals: list[tuple[str, ...]] = []
     seen: set[tuple[str, str]] = set()
-    days: list[date] = []
+    windows: set[Window] = set()
     for submission in submissions:
-        first, own, other, last = window(submission.received_at, submission.dedupe_hours)
-        days += (first, last)
-        source = (submission.workspace_id, submission.source_id)
-        tally = groups.setdefault((*source, own.isoformat()), [0, 0])
-        tally[0] += submission.received_count
-        tally[1] += submission.rejected_count
+        days = window(submission.received_at, submission.dedupe_hours)
+        windows.add(days)
+        arrivals.append(_arrival(submission, days))
         new = unrepeated(submission, seen)
         rows += new
-        shared = (*source, submission.received_at.isoformat(), own.isoformat(), other.isoformat(), first.isoformat())
-        for column, value in zip(arrival, shared, strict=True):
-            column += [value] * len(new)
-    counts = [str(len(rows)).encode(), str(len(groups)).encode()]
-    limits = [min(days).isoformat().encode(), max(days).isoformat().encode()]
-    return [*counts, *limits, *_joined_rows(arrival, rows), *_joined_groups(groups)]
+        places += [str(len(arrivals))] * len(new)
+    counts = [str(len(rows)).encode(), str(len(arrivals)).encode()]
+    shared = [SEPARATOR.join(column).encode() for column in zip(*arrivals, strict=True)]
+    return [*counts, *_looked_up(windows), *_joined_rows(places, rows), *shared]
+
+
+def _arrival(submission: Submission, days: Window) -> tuple[str, ...]:
+    moment, counts = submission.received_at.isoformat(), (submission.received_count, submission.rejected_count)
+    return (submission.workspace_id, submission.source_id, moment, *_day_texts(days), *map(str, counts))
+
+
+@lru_cache(maxsize=256)
+def _day_texts(days: Window) -> tuple[str, str, str]:
+    first, own, other, _last = days
+    return own.isoformat(), other.isoformat(), first.isoformat()
+
+
+def _looked_up(windows: Collection[Window]) -> list[bytes]:
+    """First and last day before, and first and last day after, the one on which everything arrived.
+
+    At midnight there are two such days, and each may hold the other's keys: then all are looked up, once.
+    """
+    first, last = min(days[0] for days in windows), max(days[3] for days in windows)
+    own = {days[1] for days in windows}
+    day = own.pop()
+    ranges = (first, day - ONE_DAY, day + ONE_DAY, last) if not own else (first, last, last, first)
+    return [limit.isoformat().encode() for limit in ranges]
 
 
 def unrepeated(submission: Submission, seen: set[tuple[str, str]]) -> Sequence[EventRow]:
@@ -302,28 +311,23 @@ def unrepeated(submission: Submission, seen: set[tuple[str, str]]) -> Sequence[E
     return kept
 
 
-def _joined_rows(arrival: Sequence[Sequence[str]], rows: Sequence[EventRow]) -> list[bytes | None]:
+def _joined_rows(places: Sequence[str], rows: Sequence[EventRow]) -> list[bytes | None]:
     if not rows:
         return [None] * len(ROW_COLUMNS)
     key, message_key, user_key, flags, call, event, user, anonymous, message_id, body = zip(*rows, strict=True)
     numbers = [map(str, column) for column in (message_key, user_key, flags)]
     optional = [[NULL if value is None else value for value in column] for column in (event, user, anonymous)]
-    columns = [*arrival, key, *numbers, call, *optional, message_id]
+    columns = [places, key, *numbers, call, *optional, message_id]
     return [*(SEPARATOR.join(column).encode() for column in columns), SEPARATOR.encode().join(body)]
 
 
-def _joined_groups(groups: dict[tuple[str, str, str], list[int]]) -> list[bytes]:
-    table = [(*key, str(received), str(rejected)) for key, (received, rejected) in groups.items()]
-    return [SEPARATOR.join(column).encode() for column in zip(*table, strict=True)]
-
-
-def window(received_at: datetime, dedupe_hours: int) -> tuple[date, date, date, date]:
+def window(received_at: datetime, dedupe_hours: int) -> Window:
     """The days of one arrival: first of the look-up, its own, the neighbour within a minute (else its own), last."""
     return _window(int(received_at.timestamp()), dedupe_hours)
 
 
 @lru_cache(maxsize=256)
-def _window(second: int, dedupe_hours: int) -> tuple[date, date, date, date]:
+def _window(second: int, dedupe_hours: int) -> Window:
     """The days of an arrival within this second; no day ends inside one."""
     moment = datetime.fromtimestamp(second, UTC)
     own = moment.date()

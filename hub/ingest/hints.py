@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 
 from celery import current_app
 from kombu import Connection
@@ -45,11 +45,9 @@ class Hints:
         self._is_closed = False
         self._thread: threading.Thread | None = None
 
-    def want(self, workspace_ids: Collection[str]) -> None:
+    def want(self, workspace_ids: Iterable[str]) -> None:
         """Ask for a hint for each of these workspaces; returns at once."""
         with self._change:
-            if self._wanted.issuperset(workspace_ids):
-                return  # the thread knows, and waits until it may send
             self._wanted.update(workspace_ids)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="hints", daemon=True)

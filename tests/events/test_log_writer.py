@@ -242,6 +242,15 @@ def test_a_repeat_on_the_other_side_of_midnight_is_a_duplicate(log: Log, first: 
     assert writer.append([log.submission(make_row("a"), at=second)]) == Appended(0, 1)
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+def test_one_commit_with_arrivals_of_two_days_finds_the_keys_of_both(log: Log, side: int) -> None:
+    writer = log.writer()
+    writer.append([log.submission(make_row("a"), at=MIDNIGHT + side * timedelta(hours=2))])
+    repeated = log.submission(make_row("a"), at=MIDNIGHT - side * timedelta(seconds=90))
+    new = log.submission(make_row("b"), at=MIDNIGHT + side * timedelta(seconds=90))
+    assert writer.append([new, repeated]) == Appended(1, 1)
+
+
 def test_two_open_transactions_on_either_side_of_midnight_store_one(log: Log) -> None:
     barrier = threading.Barrier(2, timeout=10)
     outcomes: list[Appended] = []

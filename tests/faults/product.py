@@ -25,11 +25,13 @@ import psycopg
 import redis
 
 from hub.launcher.runas import RunAs, Rung
+from tests.faults.telling import teller
 
 PROJECT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 BACK_SECONDS = 60.0
+ROLL_SECONDS = 240.0
 # What the tests' own process says of its stores must not reach the product.
 OWN_VARIABLES = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SECRETS_KEYS", "ALLOW_PRIVATE_NETWORKS", "PUBLIC_URL")
 
@@ -50,7 +52,8 @@ class Said:
 class Product:
     """One installation: may be started and stopped again and again in the same folder, at the same port."""
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        self._arguments = arguments
         self.folder = Path(tempfile.mkdtemp(prefix="hw-fault-"))
         self.folder.chmod(0o711)
         self._remover = remove_when_this_process_ends(self.folder)
@@ -74,7 +77,7 @@ class Product:
 
     def start(self) -> None:
         """Start and return when the product has announced itself."""
-        command = ["up", "--json", "--data", str(self.folder / "data"), "--port", str(self.port)]
+        command = ["up", "--json", "--data", str(self.folder / "data"), "--port", str(self.port), *self._arguments]
         with (self.folder / "log").open("ab") as log:
             self._process = RunAs(Rung.DIRECT, os.geteuid(), os.getegid()).start(
                 [sys.executable, str(PROJECT / "manage.py"), *command],
@@ -119,11 +122,33 @@ class Product:
     def manage(self, *arguments: str) -> Said:
         """Run a management command against this installation."""
         if self._desk is None:
-            kept = json.loads((self.folder / "data" / "secrets.json").read_text())
-            stores = {"DATABASE_URL": self.database_url, "REDIS_URL": str(self.announced["redis_url"])}
-            private = {"ALLOW_PRIVATE_NETWORKS": "127.0.0.0/8"}
-            self._desk = Desk(environment_without_stores() | self._environment | stores | private | kept)
+            self._desk = Desk(self.environment())
         return self._desk.ask(arguments)
+
+    def environment(self) -> dict[str, str]:
+        """What a process needs to be one of this installation."""
+        kept = json.loads((self.folder / "data" / "secrets.json").read_text())
+        stores = {"DATABASE_URL": self.database_url, "REDIS_URL": str(self.announced["redis_url"])}
+        private = {"ALLOW_PRIVATE_NETWORKS": "127.0.0.0/8"}
+        return environment_without_stores() | self._environment | stores | private | kept
+
+    @contextlib.contextmanager
+    def beside(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+        """One more process of this installation, under no supervisor, for as long as the block lasts."""
+        with (self.folder / "log").open("ab") as log:
+            process = RunAs(Rung.DIRECT, os.geteuid(), os.getegid()).start(
+                [sys.executable, str(PROJECT / "manage.py"), *arguments],
+                death_signal=signal.SIGKILL,
+                stdout=log.fileno(),
+                stderr=log.fileno(),
+                environment=self.environment() | environment,
+                folder=PROJECT,
+            )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
     def apply(self, file: dict[str, Any]) -> dict[str, Any]:
         """Make workspaces match a file, as JSON, which is YAML too."""
@@ -147,6 +172,14 @@ class Product:
             cursor = connection.execute(statement, parameters)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []
 
+    def answers_queries(self) -> bool:
+        """Whether PostgreSQL takes a connection and a write."""
+        try:
+            self.query("UPDATE log_epoch SET epoch = epoch")
+        except psycopg.OperationalError:
+            return False
+        return True
+
     def redis(self) -> redis.Redis:
         """A client of the product's broker."""
         return redis.Redis.from_url(self.announced["redis_url"], socket_timeout=5)
@@ -158,11 +191,25 @@ class Product:
         mark = marks.get(name, f"manage.py\0{name}")
         return next((pid for pid in children(self._process.pid) if mark in command_line(pid)), None)
 
+    def roll(self) -> None:
+        """Ask for new processes in place of the running ones, and return when the last old one has ended."""
+        assert self._process is not None
+        before = self._code_pids()
+        self._process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: not before & self._code_pids(), ROLL_SECONDS, "a process was not replaced")
+
+    def _code_pids(self) -> set[int]:
+        """The processes that run the product's code, those of web servers' workers not counted."""
+        assert self._process is not None
+        marks = [f"manage.py\0{name}" for name in ("web", "worker", "scheduler")]
+        return {pid for pid in children(self._process.pid) if any(mark in command_line(pid) for mark in marks)}
+
     def kill(self, name: str) -> int:
         """End a unit's process at once, as a crash would, and return its id."""
         pid = self.pid(name)
         assert pid is not None, f"{name} does not run"
         os.kill(pid, signal.SIGKILL)
+        teller.told.killed[name] += 1
         return pid
 
     def kill_children(self, name: str) -> list[int]:
@@ -172,6 +219,7 @@ class Product:
         forked = children(parent)
         for pid in forked:
             os.kill(pid, signal.SIGKILL)
+        teller.told.killed[f"{name} process"] += len(forked)
         return forked
 
     def await_another(self, name: str, old: int) -> None:

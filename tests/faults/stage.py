@@ -10,6 +10,7 @@ from uuid import uuid4
 from tests.faults.generator import Books, Generator
 from tests.faults.product import Product, wait_until
 from tests.faults.receiver import Channel, SwitchReceiver
+from tests.faults.telling import teller
 
 # Events that a worker may have sent without having committed: four chunks of fifty.
 IN_FLIGHT = 200
@@ -87,8 +88,14 @@ class Stage:
 
     def check(self, books: Books, *, kills: int) -> None:
         """Everything confirmed has arrived, nothing was invented, few were repeated, and the books balance."""
+        told = teller.told
+        told.confirmed += len(books.confirmed) * len(self.channels)
         for channel in self.channels.values():
-            channel.await_all(books.confirmed, SETTLE_SECONDS)
+            try:
+                channel.await_all(books.confirmed, SETTLE_SECONDS)
+            finally:
+                told.lost += len(channel.missing(books.confirmed))
+                told.repeated += channel.repeats()
         wait_until(lambda: not self.waiting(), SETTLE_SECONDS, "something still waits")
         for channel in self.channels.values():
             assert channel.invented(books.sent) == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from tests.faults.stage import Stage
 
 pytestmark = [pytest.mark.fault, pytest.mark.long]
 ROUNDS = 3
+EVENTS = 200_000
 AWAY_SECONDS = 12.0
 # A lease of 45 s must run out, a tick find it, a worker take it: 60 s are promised, the rest is the machine's.
 RESUME_SECONDS = 90.0
@@ -70,6 +72,23 @@ def test_nothing_is_lost_however_often_a_part_is_killed(
             arrived = len(stage.hook.messages)
             wait_until(lambda seen=arrived: len(stage.hook.messages) > seen + 500, RESUME_SECONDS, "no delivery")
     stage.check(generator.books, kills=ROUNDS)
+
+
+def test_twenty_kills_at_random_lose_nothing_of_two_hundred_thousand_events(
+    own_product: Product, switch: SwitchReceiver
+) -> None:
+    stage = Stage(own_product, switch)
+    chance = random.Random(17)
+    parts = ["web", "worker", "scheduler", "postgres"] * 5
+    chance.shuffle(parts)
+    with stage.load(per_second=4_000, batch=50) as generator:
+        for part in parts:
+            time.sleep(chance.uniform(2.0, 4.0))
+            own_product.await_another(part, own_product.kill(part))
+            wait_until(own_product.answers_queries, RESUME_SECONDS, "PostgreSQL does not come back")
+            stage.waiting()
+        wait_until(lambda: len(generator.books.confirmed) >= EVENTS, RESUME_SECONDS * 5, "too few events were taken")
+    stage.check(generator.books, kills=len(parts))
 
 
 def test_a_frozen_broker_holds_up_no_sender_and_no_delivery(own_product: Product, switch: SwitchReceiver) -> None:

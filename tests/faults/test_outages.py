@@ -7,9 +7,11 @@ import pytest
 from tests.faults.generator import send_many
 from tests.faults.product import Product, wait_until
 from tests.faults.receiver import CLOSE, HANG, SwitchReceiver
-from tests.faults.stage import SETTLE_SECONDS, Stage
+from tests.faults.stage import IN_FLIGHT, SETTLE_SECONDS, Stage
 
 pytestmark = pytest.mark.fault
+BACKLOG = 3_000
+DAYS = 3
 
 
 @pytest.mark.parametrize("trouble", [503, HANG, CLOSE], ids=["503", "hanging", "closing"])
@@ -46,6 +48,50 @@ def test_a_destination_whose_port_is_closed_gets_everything_when_it_is_open_agai
     assert stage.hook.missing(sent) == set()
     assert stage.hook.repeats() == 0
     assert stage.row()["delivered"] == 300
+
+
+def test_an_outage_of_three_days_costs_one_batch_of_rows_and_ends_by_itself(
+    product: Product, switch: SwitchReceiver
+) -> None:
+    stage = Stage(product, switch)
+    stage.hook.mode = 503
+    sent = send_many(product.url, stage.write_key, BACKLOG)
+    wait_until(lambda: circuit(stage)[0] == "open", SETTLE_SECONDS, "the circuit does not open")
+    for _ in range(DAYS):
+        asked = stage.hook.asked
+        move_a_day_back(stage)
+        wait_until(lambda seen=asked: stage.hook.asked > seen, SETTLE_SECONDS, "it is not probed any more")
+        wait_until(lambda: circuit(stage)[0] == "open", SETTLE_SECONDS, "the circuit does not open again")
+        assert circuit(stage)[1] <= IN_FLIGHT
+        assert stage.waiting() == BACKLOG
+    stage.hook.mode = 200
+    settle(stage, "hook")
+    stage.await_books(delivered=BACKLOG, dead=0, expired=0)
+    assert stage.hook.missing(sent) == set()
+    assert stage.hook.repeats() == 0
+
+
+def circuit(stage: Stage) -> tuple[str, int]:
+    """How the destination's circuit stands, and how many retry rows its failure has cost."""
+    return stage.product.query(
+        "SELECT p.circuit, (SELECT count(*) FROM delivery_retry r WHERE r.pipeline_id = p.id) FROM delivery_pipeline p "
+        "JOIN tenants_workspace w ON w.id = p.workspace_id WHERE w.slug = %s",
+        stage.workspace,
+    )[0]  # type: ignore[no-any-return]
+
+
+def move_a_day_back(stage: Stage) -> None:
+    """Let a day pass: everything that was to happen within it is due, and first tries lie a day further back."""
+    day, own = "interval '1 day'", "workspace_id = (SELECT id FROM tenants_workspace WHERE slug = %s)"
+    stage.product.query(
+        f"UPDATE delivery_pipeline SET held_until = held_until - {day}, next_run_at = next_run_at - {day}, "
+        f"circuit_opened_at = circuit_opened_at - {day} WHERE lease_until IS NULL AND {own}",
+        stage.workspace,
+    )
+    stage.product.query(
+        f"UPDATE delivery_retry SET next_run_at = next_run_at - {day}, first_at = first_at - {day} WHERE {own}",
+        stage.workspace,
+    )
 
 
 def settle(stage: Stage, destination: str) -> None:
