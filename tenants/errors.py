@@ -6,7 +6,8 @@ TenantsError
 │   └── InvalidSettings    several of them, one per setting of a connector
 ├── Taken                  a name or key that is in use
 ├── WrongWorkspace         an object of another workspace was handed in
-├── TooManyKeys            a source has its two live write keys already
+├── TooManyKeys            a source or an app has its two live keys already
+├── InUse                  something else stands on it
 └── Gone                   the object was deleted or revoked
 """
 
@@ -66,9 +67,15 @@ class WrongWorkspace(TenantsError):
 
 
 class TooManyKeys(TenantsError):
-    """A source has at most two live write keys, the old and the new one of a rotation."""
+    """A source has at most two live write keys, an app two live public keys: the old and the new one of a rotation."""
 
     code = "too_many_keys"
+
+
+class InUse(TenantsError):
+    """The object cannot go while something else stands on it."""
+
+    code = "in_use"
 
 
 class Gone(TenantsError):

@@ -46,6 +46,8 @@ class SourceRef:
     source_rate: int | None
     workspace_rate: int | None
     dedupe_hours: int
+    # The app whose token must come with the key; None where the key is enough.
+    token_app: uuid.UUID | None = None
 
 
 def generate(environment: str = "live") -> str:
@@ -108,6 +110,7 @@ def _as_ref(key: WriteKey) -> SourceRef:
         source_rate=source.rate_limit,
         workspace_rate=workspace.rate_limit,
         dedupe_hours=workspace.dedupe_hours or settings.DEDUPE_HOURS,
+        token_app=source.oauth_app_id if source.oauth_required else None,
     )
 
 

@@ -15,6 +15,9 @@ from django.db import connection
 
 # The id is drawn in a statement of its own: the snapshot of a statement is older than what the statement does.
 DRAW_ID = "SELECT pg_current_xact_id()::text::bigint, coalesce((SELECT epoch FROM log_epoch), 1)"
+# What is folded meanwhile could not know of a boundary that reaches back: hub.events.counts takes this lock for itself.
+BOUNDARIES = "hashtext('headwater.boundaries')"
+HOLD_OFF_FOLDS = f"SELECT pg_advisory_xact_lock_shared({BOUNDARIES})"
 LOOK = """
     SELECT pg_snapshot_xmin(snapshot)::text::bigint, pg_snapshot_xmax(snapshot)::text::bigint
     FROM pg_current_snapshot() AS snapshot
@@ -57,6 +60,7 @@ def current_position() -> Position:
     with connection.cursor() as cursor:
         cursor.execute(DRAW_ID)
         xid, epoch = cursor.fetchone()
+        cursor.execute(HOLD_OFF_FOLDS)
         cursor.execute(LOOK)
         xmin, xmax = cursor.fetchone()
     return Position(epoch=epoch, xid=xid, xmin=xmin, xmax=xmax)

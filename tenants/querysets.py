@@ -28,6 +28,18 @@ class DestinationQuerySet(WorkspaceQuerySet[Row]):
         return self.filter(deleted_at=None)
 
 
+class OAuthAppQuerySet(WorkspaceQuerySet[Row]):
+    def live(self) -> Self:
+        """Not deleted; switched off or not."""
+        return self.filter(deleted_at=None)
+
+
+class OAuthKeyQuerySet(WorkspaceQuerySet[Row]):
+    def live(self) -> Self:
+        """Not revoked."""
+        return self.filter(revoked_at=None)
+
+
 class MappingQuerySet(WorkspaceQuerySet[Row]):
     def in_order(self) -> Self:
         """As the owner arranged them."""

@@ -12,10 +12,14 @@ MOST_RETRY_HOURS = 168.0
 MOST_SHARDS = 16
 ORIGIN = re.compile(r"^(https?://)?(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?$")
 SCOPES = ("sources", "labels")
+TRACKING = "tracking_api:write"
+OAUTH_SCOPES = (TRACKING,)
 
 slug = RegexValidator(
     r"^[a-z0-9][a-z0-9_-]{0,62}\Z", "Use 1 to 63 of a-z, 0-9, - and _, beginning with a letter or digit."
 )
+client_id = RegexValidator(r"^[A-Za-z0-9_-]{8,64}\Z", "A client id has 8 to 64 of A-Z, a-z, 0-9, - and _.")
+kid = RegexValidator(r"^[A-Za-z0-9._-]{1,64}\Z", "A key id has 1 to 64 of A-Z, a-z, 0-9, ., - and _.")
 at_least_one = MinValueValidator(1)
 within_a_week = MaxValueValidator(168)
 shards = [MinValueValidator(1), MaxValueValidator(MOST_SHARDS)]
@@ -53,6 +57,12 @@ def member_scope(value: object) -> None:
     names = next(iter(value.values()))
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
         raise ValidationError("A scope lists at least one name.")
+
+
+def scopes(value: object) -> None:
+    """Require a list of what an app may do; there is one thing so far."""
+    if not isinstance(value, list) or not value or not all(one in OAUTH_SCOPES for one in value):
+        raise ValidationError(f"scopes must list one or more of {', '.join(OAUTH_SCOPES)}.")
 
 
 def email(value: object) -> None:

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from tenants import services
-from tenants.models import Connection, Destination, Mapping, Member, Source, User, Workspace
+from tenants.models import Connection, Destination, Mapping, Member, OAuthApp, Source, User, Workspace
 from tenants.services import Actor, GivenKey, IssuedKey
 
 TESTER = Actor(label="tests")
@@ -63,3 +63,9 @@ def make_connection(source: Source, destination: Destination) -> Connection:
 def make_mapping(destination: Destination, name: str = "", **content: Any) -> Mapping:
     content = {"action": "send", "trigger": 'type = "track"', "fields": {"data": {"@path": "$."}}, **content}
     return services.create_mapping(destination, name=name or f"Mapping {next(_numbers)}", **content, actor=TESTER)
+
+
+def make_oauth_app(workspace: Workspace, slug: str = "", **options: Any) -> OAuthApp:
+    """An app without keys."""
+    slug = slug or f"app-{next(_numbers)}"
+    return services.create_oauth_app(workspace, slug, slug.title(), actor=TESTER, **options)

@@ -18,8 +18,6 @@ from hub.observability import metrics
 JSON = "application/json"
 SUCCESS = b'{"success":true}'
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
-# Names the scheme without being one that browsers open a password dialogue for.
-CHALLENGE = 'WriteKey realm="tracking"'
 
 
 class Answer(HttpResponse):
@@ -50,18 +48,24 @@ def pixel(submission: Submission | None = None) -> Answer:
 
 def refused(error: APIException) -> Answer:
     """An error's answer. An unknown key may be answered 200 by setting, as the original service does."""
+    code = code_of(error)
+    metrics.ingest_refused.labels(code).inc()
     if isinstance(error, UnknownSource):
         metrics.ingest_events.labels("unknown_source").inc()
         if settings.UNKNOWN_KEY_STATUS == 200:
             return accepted(None, [Refusal(None, error.code)])
     message = error.message if isinstance(error, IngestError) else str(error.detail)
-    code = error.code if isinstance(error, IngestError) else error.default_code
     answer = json({"code": code, "message": message, "error": message}, error.status_code)
     if isinstance(error, IngestError) and error.wait_seconds is not None:
         answer["Retry-After"] = answer["X-RateLimit-Reset"] = str(error.wait_seconds)
-    if error.status_code == 401:
-        answer["WWW-Authenticate"] = CHALLENGE
+    if isinstance(error, IngestError) and error.challenge:
+        answer["WWW-Authenticate"] = error.challenge
     return answer
+
+
+def code_of(error: APIException) -> str:
+    """The stable name of an error, also of REST framework's own."""
+    return error.code if isinstance(error, IngestError) else str(error.default_code)
 
 
 def json(payload: dict[str, Any], status: int = 200) -> Answer:

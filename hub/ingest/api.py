@@ -20,6 +20,7 @@ from hub.ingest.lean import LeanView
 from hub.ingest.normalising import BATCH_LIMIT, SINGLE_LIMIT, Arrival
 from hub.ingest.project_settings import settings_of
 from hub.ingest.runtime import current
+from hub.observability import metrics
 from tenants.keys import SourceRef
 
 
@@ -82,6 +83,7 @@ class PixelView(MessageView):
     def refusal(self, error: APIException) -> Answer:
         if error.status_code in (405, 503):
             return super().refusal(error)
+        metrics.ingest_refused.labels(answers.code_of(error)).inc()
         return answers.pixel()
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from hub.events.log import Appended, LogError, LogUnavailable, Submission, Unstorable
+from hub.ingest.shedding import shedder
 from hub.observability import log, metrics
 
 COMMIT_EVENTS = 2_000
@@ -71,6 +72,12 @@ class Committer:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_closed = False
+        self._busy_since = 0.0
+
+    def busy_seconds(self) -> float:
+        """For how long the commit that is under way has kept everybody else waiting."""
+        since = self._busy_since
+        return time.perf_counter() - since if since else 0.0
 
     def submit(self, ticket: Ticket) -> None:
         """Queue a submission, or raise QueueFull."""
@@ -107,12 +114,14 @@ class Committer:
     def _run(self) -> None:
         writer = self._make_writer()
         while tickets := self._next():
+            self._busy_since = time.perf_counter()
             try:
                 self._commit(writer, tickets)
             except Exception:
                 logger.exception("commit_failed")
                 writer.close()
                 settle(tickets, LogUnavailable("commit failed"))
+            self._busy_since = 0.0
         writer.close()
 
     def _next(self) -> list[Ticket]:
@@ -213,6 +222,7 @@ def count(tickets: Sequence[Ticket], appended: Appended) -> None:
     now = time.perf_counter()
     for ticket in tickets:
         metrics.ingest_seconds.observe(now - ticket.at)
+        shedder().note(now - ticket.at)
     rejected = sum(ticket.submission.rejected_count for ticket in tickets)
     for result, amount in (
         ("accepted", appended.accepted),

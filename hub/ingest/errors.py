@@ -16,6 +16,7 @@ class IngestError(APIException):
     """The request is refused as a whole."""
 
     code: ClassVar[str]
+    challenge: ClassVar[str] = ""
 
     def __init__(self, message: str = "", wait_seconds: int | None = None) -> None:
         self.message = message or str(self.default_detail)
@@ -56,7 +57,36 @@ class UnknownSource(IngestError):
 
     status_code = status.HTTP_401_UNAUTHORIZED
     code = "unknown_source"
+    # Names the scheme without being one that browsers open a password dialogue for.
+    challenge = 'WriteKey realm="tracking"'
     default_detail = "No source has this write key."
+
+
+class TokenRequired(IngestError):
+    """The source takes events only with a token of its app, and none was sent."""
+
+    status_code = status.HTTP_401_UNAUTHORIZED
+    code = "token_required"
+    challenge = 'Bearer realm="tracking"'
+    default_detail = "This source takes no events by its write key alone; send a token of its OAuth app."
+
+
+class TokenInvalid(IngestError):
+    """The token is unknown, expired or revoked, or belongs to another app than the source's."""
+
+    status_code = status.HTTP_401_UNAUTHORIZED
+    code = "token_invalid"
+    challenge = 'Bearer realm="tracking", error="invalid_token"'
+    default_detail = "The token is unknown, expired or revoked, or is not of this source's OAuth app."
+
+
+class ScopeMissing(IngestError):
+    """The token is good for something else."""
+
+    status_code = status.HTTP_403_FORBIDDEN
+    code = "insufficient_scope"
+    challenge = 'Bearer realm="tracking", error="insufficient_scope"'
+    default_detail = "The token lacks the scope tracking_api:write."
 
 
 class OriginNotAllowed(IngestError):

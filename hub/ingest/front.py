@@ -24,6 +24,8 @@ from hub.ingest.normalising import BATCH_LIMIT
 from hub.ingest.runtime import current
 from hub.ingest.waiting import room
 from hub.observability import log
+from hub.web.bodies import BrokenOff, NoRoom, bodies
+from hub.web.bodies import TooSlow as PaceTooSlow
 from hub.web.pages import HEADER_BYTES, header_bytes
 
 Scope = MutableMapping[str, Any]
@@ -32,6 +34,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOK_UP_SECONDS = 3.0
+# A key, a token, and either once more when it has run out meanwhile.
+LOOK_UPS = 4
 DRAIN_BYTES = 1024 * 1024
 KEPT_BYTES = BATCH_LIMIT + 1
 # A batch of this size takes about 2 ms. A thread takes work off the loop, but then the loop waits up to a switch
@@ -40,10 +44,6 @@ LARGE_BODY = 128 * 1024
 LARGE_PACKED_BODY = 16 * 1024
 WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 logger = log.get(__name__)
-
-
-class BrokenOff(Exception):
-    """The body ends before it is whole: its client is gone, or waits after a broken chunk; the server does not say."""
 
 
 class FrontRequest(HttpRequest):
@@ -105,8 +105,8 @@ async def serve(view: View, arguments: dict[str, str], scope: Scope, receive: Re
         return
     try:
         body = b"" if scope["method"] in WITHOUT_BODY else await room().bodies.within(read_body(receive))
-    except (BrokenOff, TimeoutError) as error:
-        await turn_away(scope, send, TooSlow() if isinstance(error, TimeoutError) else BadRequest())
+    except (IngestError, TimeoutError) as error:
+        await turn_away(scope, send, error if isinstance(error, IngestError) else TooSlow())
         return
     request = FrontRequest(scope, body)
     try:
@@ -136,46 +136,43 @@ async def read_body(receive: Receive) -> bytes:
     event = await receive()
     if event["type"] == "http.request" and not event.get("more_body", False):
         return bytes(event.get("body", b""))[:KEPT_BYTES]
-    body = bytearray()
-    total = 0
-    while True:
-        if event["type"] == "http.disconnect":
-            raise BrokenOff
-        chunk = event.get("body", b"")
-        total += len(chunk)
-        body += chunk[: KEPT_BYTES - len(body)]
-        if not event.get("more_body", False) or total > DRAIN_BYTES:
-            return bytes(body)
-        event = await receive()
+    try:
+        return await bodies.gather(receive, event, keep=KEPT_BYTES, drain=DRAIN_BYTES)
+    except BrokenOff as error:
+        raise BadRequest() from error
+    except NoRoom as error:
+        raise Unavailable("Too many bodies are being sent at once.") from error
+    except PaceTooSlow as error:
+        raise TooSlow() from error
 
 
 async def run(view: View, arguments: dict[str, str], request: FrontRequest) -> HttpResponse:
-    """Run the view inline, or in a thread when its body is large; once more after a key has been looked up."""
+    """Run the view inline, or in a thread when its body is large; again after its key or token has been looked up."""
     loop = asyncio.get_running_loop()
     is_packed = "HTTP_CONTENT_ENCODING" in request.META
     is_large = len(request.whole_body) > (LARGE_PACKED_BODY if is_packed else LARGE_BODY)
     call = partial(view, request, **arguments)
     try:
-        return await loop.run_in_executor(_threads, call) if is_large else call()
-    except KeyNotCached as miss:
-        try:
-            await look_up(request, miss.key)
-        except Unavailable as error:
-            return answers.readable(request, answers.refused(error))
-    return await loop.run_in_executor(_threads, call) if is_large else call()
+        for _ in range(LOOK_UPS):
+            try:
+                return await loop.run_in_executor(_threads, call) if is_large else call()
+            except KeyNotCached as miss:
+                await look_up(request, miss)
+        raise Unavailable()
+    except Unavailable as error:
+        return answers.readable(request, answers.refused(error))
 
 
-async def look_up(request: FrontRequest, key: str) -> None:
-    """Have a thread read the key's source into the cache; Unavailable when the database does not say in time."""
-    runtime = current()
+async def look_up(request: FrontRequest, miss: KeyNotCached) -> None:
+    """Have a thread read a key into its cache; Unavailable when the database does not say in time."""
     try:
         async with asyncio.timeout(LOOK_UP_SECONDS):
             loop = asyncio.get_running_loop()
-            source = await loop.run_in_executor(runtime.keys.threads, runtime.keys.load_apart, key)
+            found = await loop.run_in_executor(miss.cache.threads, miss.cache.load_apart, miss.key)
     except TimeoutError as error:
         raise Unavailable() from error
-    if source is None:
-        policies.note_unknown(runtime, request)
+    if found is None:
+        policies.note_unknown(current(), request)
 
 
 async def committed(request: FrontRequest, answer: HttpResponse, submission: Submission) -> HttpResponse:

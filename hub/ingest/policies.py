@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, cast
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import TooManyFieldsSent
@@ -17,12 +18,21 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from hub.ingest import addresses, pixels
+from hub.ingest import addresses, pixels, shedding
 from hub.ingest.decoding import Decoded, decode
-from hub.ingest.errors import BadRequest, OriginNotAllowed, RateLimited, UnknownSource
-from hub.ingest.keys import KeyNotCached
+from hub.ingest.errors import (
+    BadRequest,
+    OriginNotAllowed,
+    RateLimited,
+    ScopeMissing,
+    TokenInvalid,
+    TokenRequired,
+    UnknownSource,
+)
+from hub.ingest.keys import Found, KeyCache, KeyNotCached
 from hub.ingest.runtime import UNKNOWN_KEYS_A_SECOND, Runtime, current
 from tenants.keys import SourceRef
+from tenants.validators import TRACKING
 
 if TYPE_CHECKING:
     from hub.ingest.api import MessageView
@@ -76,6 +86,8 @@ class WriteKeyAuthentication(BaseAuthentication):
         source = find(request._request, key) if key else None
         if source is None:
             raise UnknownSource()
+        if source.token_app is not None:
+            require_token(request._request, source.token_app)
         return None, source
 
 
@@ -90,6 +102,23 @@ def header_key(header: str) -> str:
         return ""
 
 
+def require_token(request: HttpRequest, app_id: UUID) -> None:
+    """Refuse a request without a live token of that app. The write key says only which source is meant."""
+    token = bearer_token(request.META.get("HTTP_AUTHORIZATION", ""))
+    if not token:
+        raise TokenRequired()
+    found = find_in(request, current().tokens, token)
+    if found is None or found.app_id != app_id:
+        raise TokenInvalid()
+    if TRACKING not in found.scopes:
+        raise ScopeMissing()
+
+
+def bearer_token(header: str) -> str:
+    scheme, _, value = header.partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else ""
+
+
 def body_key(decoded: Decoded) -> str:
     """The key that the body names."""
     payload = decoded.payload
@@ -102,18 +131,25 @@ def body_key(decoded: Decoded) -> str:
 
 
 def find(request: HttpRequest, key: str, recall: Callable[[str], SourceRef | None] | None = None) -> SourceRef | None:
-    """The key's source from the cache. In a thread of a request a miss is looked up; the event loop raises it."""
-    runtime = current()
+    """The key's source."""
+    return find_in(request, current().keys, key, recall)
+
+
+def find_in(
+    request: HttpRequest, cache: KeyCache[Found], key: str, recall: Callable[[str], Found | None] | None = None
+) -> Found | None:
+    """What a key stands for. In a thread of a request what is not cached is looked up; the event loop raises it."""
     try:
-        source = (recall or runtime.keys.cached)(key)
+        return (recall or cache.cached)(key)
     except KeyNotCached:
+        runtime = current()
         guard_lookups(runtime, request)
         if hasattr(request, "answers_later"):
             raise
-        source = runtime.keys.load(key)
-        if source is None:
+        found = cache.load(key)
+        if found is None:
             note_unknown(runtime, request)
-    return source
+        return found
 
 
 def guard_lookups(runtime: Runtime, request: HttpRequest) -> None:
@@ -152,6 +188,7 @@ class EventThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: APIView) -> Literal[True]:
         source = cast(SourceRef, request.auth)
+        shedding.guard(source.key_digest, event_count(body_of(request)), current().committer.busy_seconds())
         if source.key_rate is None and source.source_rate is None and source.workspace_rate is None:
             return True
         wait = current().limits.take(

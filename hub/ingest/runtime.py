@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.conf import settings
 
@@ -15,7 +15,8 @@ from hub.ingest.hints import CeleryPublisher, Hints
 from hub.ingest.keys import KeyCache
 from hub.ingest.limits import Limits, PerMinute
 from hub.lib import postgres
-from tenants.keys import find_source
+from tenants.keys import SourceRef, find_source
+from tenants.oauth import TOKEN_FORM, TokenRef, find_token
 
 SAMPLES_A_MINUTE = 100
 UNKNOWN_KEYS_A_SECOND = 10
@@ -26,17 +27,20 @@ _lock = threading.Lock()
 class Runtime:
     """The parts that requests share."""
 
-    keys: KeyCache
+    keys: KeyCache[SourceRef]
     limits: Limits
     samples: PerMinute
     unknown_keys: Limits
     committer: Committer
     close_more: tuple[Callable[[], None], ...] = ()
+    tokens: KeyCache[TokenRef] = field(default_factory=lambda: KeyCache(find_token, form=TOKEN_FORM))
+    token_requests: Limits = field(default_factory=Limits)
 
     def close(self) -> None:
         """Store what waits, end the threads, close the connections."""
         self.committer.close()
         self.keys.close()
+        self.tokens.close()
         for close in self.close_more:
             close()
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 
+from django.conf import settings
+
 from hub.events.log import LogError, LogUnavailable, Submission
 from hub.ingest.committer import ANSWER_WITHIN_SECONDS, Ticket
 from hub.ingest.deadlines import Deadlines
 from hub.ingest.runtime import current
-
-BODY_SECONDS = 15.0
 
 
 class WaitingRoom:
@@ -21,7 +21,7 @@ class WaitingRoom:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.bodies = Deadlines(loop, BODY_SECONDS)
+        self.bodies = Deadlines(loop, settings.BODY_SECONDS)
         self._commits = Deadlines(loop, ANSWER_WITHIN_SECONDS)
         self._turn: list[Ticket] = []
 

@@ -15,13 +15,14 @@ from typing import Any
 
 from django.conf import settings
 
+from hub.web.bodies import BrokenOff, NoRoom, TooSlow, bodies
+
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 Application = Callable[[Event, Receive, Send], Awaitable[None]]
 
 HEADER_BYTES = 16 * 1024
-BODY_SECONDS = 15.0
 TURN_SECONDS = 10.0
 AT_ONCE = 8
 # Says that the process answers, however long its pages take.
@@ -64,21 +65,19 @@ def header_bytes(scope: Event) -> int:
 
 async def whole_body(receive: Receive) -> bytes:
     """The body, which must end in time and be no larger than Django would read."""
-    body = bytearray()
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                event = await receive()
-                if event["type"] == "http.disconnect":
-                    # Also what the server says of a broken chunk, whose sender still waits.
-                    raise Refused(HTTPStatus.BAD_REQUEST)
-                body += event.get("body", b"")
-                if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-                    raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-                if not event.get("more_body", False):
-                    return bytes(body)
-    except TimeoutError as error:
+        async with asyncio.timeout(settings.BODY_SECONDS):
+            body = await bodies.gather(receive, await receive(), keep=most + 1, drain=most)
+    except (TimeoutError, TooSlow) as error:
         raise Refused(HTTPStatus.REQUEST_TIMEOUT) from error
+    except BrokenOff as error:
+        raise Refused(HTTPStatus.BAD_REQUEST) from error
+    except NoRoom as error:
+        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE) from error
+    if len(body) > most:
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return body
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

@@ -5,9 +5,9 @@ trail. Destinations are registered by delivery, whose acts they have.
 """
 
 from hub.adminsite.site import ExtraPage, site
-from tenants.admin import audit, people, second_factor, sign_in, sources, subscriptions, workspaces
+from tenants.admin import audit, oauth, oauth_pages, people, second_factor, sign_in, sources, subscriptions, workspaces
 
-__all__ = ["audit", "people", "sources", "subscriptions", "workspaces"]
+__all__ = ["audit", "oauth", "oauth_pages", "people", "sources", "subscriptions", "workspaces"]
 
 site.login_form = sign_in.SignInForm
 site.extra_pages.append(ExtraPage("second-factor/", second_factor.enrol, "second_factor", is_open=True))

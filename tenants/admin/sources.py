@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_variables
 
@@ -73,7 +74,8 @@ class SourceAdmin(ReadOnlyAdmin):
     search_help_text = "Exact slug of the source or of its workspace."
     ordering = ("workspace__slug", "slug")
     fields = (
-        *("workspace", "slug", "name", "kind", "is_enabled", "rate_limit", "settings_shown", "labels_shown"),
+        *("workspace", "slug", "name", "kind", "is_enabled", "rate_limit", "oauth_app", "oauth_required"),
+        *("settings_shown", "labels_shown"),
         *("created_at", "deleted_at"),
     )
     acts = (
@@ -105,6 +107,9 @@ class SourceAdmin(ReadOnlyAdmin):
 
     def describe(self, row: Source) -> str:
         return f"{row.slug} ({row.kind}, workspace {row.workspace.slug})"
+
+    def links(self, row: Source) -> Sequence[tuple[str, str]]:
+        return [("OAuth", reverse("admin:oauth_source", args=[row.pk]))] if not row.has_public_keys else []
 
     @admin.display(description="settings")
     def settings_shown(self, row: Source) -> SafeString:

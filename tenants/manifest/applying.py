@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from tenants import services
 from tenants.auditing import Actor
 from tenants.errors import Invalid, TenantsError
-from tenants.manifest import destinations, existing, sources
+from tenants.manifest import destinations, existing, oauth_apps, sources
 from tenants.manifest.errors import ManifestError, Problem
 from tenants.manifest.existing import Existing
 from tenants.manifest.reading import read
@@ -81,6 +81,9 @@ class Run:
         for member in spec.members:
             with self.located(member.section):
                 self._member(member, found)
+        for app in spec.oauth_apps:
+            with self.located(app.section):
+                oauth_apps.apply_oauth_app(self, app, found)
         for source in spec.sources:
             with self.located(source.section):
                 sources.apply_source(self, source, found)

@@ -7,7 +7,18 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from tenants.models import Connection, Destination, Mapping, Member, Source, User, Workspace, WriteKey
+from tenants.models import (
+    Connection,
+    Destination,
+    Mapping,
+    Member,
+    OAuthApp,
+    OAuthKey,
+    Source,
+    User,
+    Workspace,
+    WriteKey,
+)
 
 Workspaces = dict[str, "Existing"]
 
@@ -19,6 +30,8 @@ class Existing:
     workspace: Workspace
     members: dict[str, Member] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
+    oauth_apps: dict[str, OAuthApp] = field(default_factory=dict)
+    oauth_keys: dict[uuid.UUID, dict[str, OAuthKey]] = field(default_factory=lambda: defaultdict(dict))
     keys: dict[uuid.UUID, list[WriteKey]] = field(default_factory=lambda: defaultdict(list))
     destinations: dict[str, Destination] = field(default_factory=dict)
     mappings: dict[uuid.UUID, dict[str, Mapping]] = field(default_factory=lambda: defaultdict(dict))
@@ -30,7 +43,12 @@ def load(slugs: Collection[str]) -> Workspaces:
     found = {row.pk: Existing(row) for row in Workspace.objects.filter(slug__in=slugs)}
     for member in Member.unscoped.filter(workspace__in=found).select_related("user"):
         found[member.workspace_id].members[member.user.email] = member
-    for source in Source.unscoped.filter(workspace__in=found, deleted_at=None).order_by("slug"):
+    for app in OAuthApp.unscoped.filter(workspace__in=found, deleted_at=None).order_by("slug"):
+        found[app.workspace_id].oauth_apps[app.slug] = app
+    for public in OAuthKey.unscoped.filter(workspace__in=found).order_by("created_at", "id"):
+        found[public.workspace_id].oauth_keys[public.app_id][public.kid] = public
+    own = Source.unscoped.filter(workspace__in=found, deleted_at=None).select_related("oauth_app")
+    for source in own.order_by("slug"):
         found[source.workspace_id].sources[source.slug] = source
     for key in WriteKey.unscoped.filter(workspace__in=found).select_related("source").order_by("created_at", "id"):
         found[key.workspace_id].keys[key.source_id].append(key)

@@ -12,7 +12,7 @@ import yaml
 from hub.lib.clock import now
 from tenants.manifest.existing import Existing, load
 from tenants.manifest.references import reference
-from tenants.models import Destination, Mapping, Member, Source, Workspace, WriteKey
+from tenants.models import Destination, Mapping, Member, OAuthApp, Source, Workspace, WriteKey
 from tenants.services.mappings import mapping_content
 
 NOT_IN_VARIABLE = re.compile(r"[^A-Z0-9]+")
@@ -38,6 +38,7 @@ def _workspace(found: Existing) -> Entry:
         "name": row.name,
         **{name: value for name, value in limits.items() if value is not None},
         "members": [_member(member) for _, member in sorted(found.members.items())],
+        **({"oauth_apps": apps} if (apps := [_oauth_app(app, found) for app in found.oauth_apps.values()]) else {}),
         "sources": [_source(source, found.keys[source.pk]) for source in found.sources.values()],
         "destinations": [_destination(one, found) for one in found.destinations.values()],
     }
@@ -54,6 +55,19 @@ def _member(member: Member) -> Entry:
     return entry
 
 
+def _oauth_app(app: OAuthApp, found: Existing) -> Entry:
+    keys = [key for key in found.oauth_keys[app.pk].values() if key.revoked_at is None]
+    return {
+        "slug": app.slug,
+        "name": app.name,
+        "client_id": app.client_id,
+        "token_days": app.token_days,
+        "scopes": app.scopes,
+        "enabled": app.is_enabled,
+        "public_keys": [{"kid": key.kid, "pem": key.public_key} for key in keys],
+    }
+
+
 def _source(source: Source, keys: list[WriteKey]) -> Entry:
     entry: Entry = {"slug": source.slug, "name": source.name, "kind": source.kind, "enabled": source.is_enabled}
     entry["settings"] = source.settings
@@ -61,6 +75,8 @@ def _source(source: Source, keys: list[WriteKey]) -> Entry:
         entry["rate_limit"] = source.rate_limit
     if source.labels:
         entry["labels"] = source.labels
+    if source.oauth_app is not None:
+        entry |= {"oauth_app": source.oauth_app.slug, "oauth_required": source.oauth_required}
     entry["write_keys"] = [_write_key(key) for key in keys if key.is_live(now())]
     return entry
 

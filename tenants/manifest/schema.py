@@ -16,16 +16,22 @@ from tenants.manifest.errors import Problem
 from tenants.manifest.reading import Located
 from tenants.manifest.sections import Section
 from tenants.models.destination import Ordering, PastCap
+from tenants.models.oauth import TokenLife
 from tenants.models.source import SourceKind
 from tenants.models.user import normalise_email
 from tenants.models.workspace import Role
 
 WORKSPACE = (
-    *("slug", "name", "members", "sources", "destinations"),
+    *("slug", "name", "members", "oauth_apps", "sources", "destinations"),
     *("rate_limit", "dedupe_hours", "retention_days"),
 )
 MEMBER = ("email", "role", "password_env", "name", "scope", "can_see_personal_data")
-SOURCE = ("slug", "name", "kind", "write_keys", "enabled", "settings", "rate_limit", "labels")
+OAUTH_APP = ("slug", "name", "client_id", "token_days", "scopes", "enabled", "public_keys")
+PUBLIC_KEY = ("kid", "pem")
+SOURCE = (
+    *("slug", "name", "kind", "write_keys", "enabled", "settings", "rate_limit", "labels"),
+    *("oauth_app", "oauth_required"),
+)
 WRITE_KEY = ("env", "sha256", "last4")
 DESTINATION = (
     *("slug", "connector", "name", "settings", "sources", "enabled"),
@@ -57,12 +63,31 @@ class KeySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicKeySpec:
+    section: Section
+    kid: str
+    pem: str
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthAppSpec:
+    section: Section
+    slug: str
+    client_id: str | None
+    keys: tuple[PublicKeySpec, ...]
+    enabled: bool | None
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSpec:
     section: Section
     slug: str
     kind: str
     keys: tuple[KeySpec, ...]
     enabled: bool | None
+    oauth_app: str | None
+    oauth_required: bool | None
     values: Values
 
 
@@ -95,6 +120,7 @@ class WorkspaceSpec:
     slug: str
     values: Values
     members: tuple[MemberSpec, ...]
+    oauth_apps: tuple[OAuthAppSpec, ...]
     sources: tuple[SourceSpec, ...]
     destinations: tuple[DestinationSpec, ...]
     source_slugs: frozenset[str]  # also of sources that have something wrong with them
@@ -118,10 +144,11 @@ def _workspace(at: Located, problems: list[Problem]) -> WorkspaceSpec | None:
         "retention_days": section.whole("retention_days", validators.at_least_one),
     }
     members = _specs(section, "members", _member, lambda spec: spec.email, problems)
+    apps = _specs(section, "oauth_apps", _oauth_app, lambda spec: spec.slug, problems)
     sources = _specs(section, "sources", _source, lambda spec: spec.slug, problems)
     destinations = _specs(section, "destinations", _destination, lambda spec: spec.slug, problems)
     slugs = frozenset(str(item.entries["slug"].value) for item in section.items("sources") if "slug" in item.entries)
-    return WorkspaceSpec(section, slug, _named(values), members, sources, destinations, slugs) if slug else None
+    return WorkspaceSpec(section, slug, _named(values), members, apps, sources, destinations, slugs) if slug else None
 
 
 def _member(at: Located, problems: list[Problem]) -> MemberSpec | None:
@@ -138,6 +165,27 @@ def _member(at: Located, problems: list[Problem]) -> MemberSpec | None:
     return MemberSpec(section, normalise_email(email), name, password_env, _named(values))
 
 
+def _oauth_app(at: Located, problems: list[Problem]) -> OAuthAppSpec | None:
+    section = Section(at, problems, OAUTH_APP)
+    slug = section.text("slug", validators.slug, required=True)
+    client_id = section.text("client_id", validators.client_id)
+    values: Values = {
+        "name": section.text("name"),
+        "token_days": section.whole("token_days", _one_of(TokenLife.values)),
+        "scopes": [text for text, _ in section.texts("scopes")] if "scopes" in section else None,
+    }
+    keys = _specs(section, "public_keys", _public_key, lambda spec: spec.kid, problems)
+    enabled = section.flag("enabled")
+    return OAuthAppSpec(section, slug, client_id, keys, enabled, _named(values)) if slug and section.is_sound else None
+
+
+def _public_key(at: Located, problems: list[Problem]) -> PublicKeySpec | None:
+    section = Section(at, problems, PUBLIC_KEY)
+    kid = section.text("kid", validators.kid, required=True)
+    pem = section.text("pem", required=True, longest=10_000)
+    return PublicKeySpec(section, kid, pem) if kid and pem else None
+
+
 def _source(at: Located, problems: list[Problem]) -> SourceSpec | None:
     section = Section(at, problems, SOURCE)
     slug = section.text("slug", validators.slug, required=True)
@@ -149,10 +197,11 @@ def _source(at: Located, problems: list[Problem]) -> SourceSpec | None:
         "labels": section.mapping("labels", validators.labels),
     }
     keys = tuple(key for item in section.items("write_keys") if (key := _write_key(item, problems)))
-    enabled = section.flag("enabled")
-    return (
-        SourceSpec(section, slug, kind, keys, enabled, _named(values)) if slug and kind and section.is_sound else None
-    )
+    enabled, oauth_required = section.flag("enabled"), section.flag("oauth_required")
+    oauth_app = section.text("oauth_app", validators.slug)
+    if not (slug and kind and section.is_sound):
+        return None
+    return SourceSpec(section, slug, kind, keys, enabled, oauth_app, oauth_required, _named(values))
 
 
 def _write_key(at: Located, problems: list[Problem]) -> KeySpec | None:
@@ -231,9 +280,9 @@ def _named(values: Values) -> Values:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _one_of(words: Sequence[str]) -> Callable[[object], None]:
+def _one_of(words: Sequence[object]) -> Callable[[object], None]:
     def check(value: object) -> None:
         if value not in words:
-            raise ValidationError(f"this must be one of {', '.join(words)}")
+            raise ValidationError(f"this must be one of {', '.join(map(str, words))}")
 
     return check

@@ -21,12 +21,13 @@ def apply_source(run: Run, spec: SourceSpec, found: Existing) -> None:
     given = [(key, one) for key in spec.keys if (one := _given(run, key)) is not None]
     source = found.sources.get(spec.slug)
     if source is None:
-        found.sources[spec.slug] = _create(run, spec, found, given, path)
+        found.sources[spec.slug] = made = _create(run, spec, found, given, path)
+        _set_oauth(run, spec, made, found)
         run.report.created.append(path)
         return
     if source.kind != spec.kind:
         raise Invalid("kind", f"The kind of a source cannot be changed; it is {source.kind}.")
-    is_changed = _update(run, spec, source)
+    is_changed = _update(run, spec, source) | _set_oauth(run, spec, source, found)
     known = found.keys[source.pk]
     for key, one in given:
         is_changed |= _add_missing(run, source, known, key, one)
@@ -57,6 +58,20 @@ def _update(run: Run, spec: SourceSpec, source: Source) -> bool:
         services.set_source_enabled(source, spec.enabled, actor=run.actor)
         is_changed = True
     return is_changed
+
+
+def _set_oauth(run: Run, spec: SourceSpec, source: Source, found: Existing) -> bool:
+    """Connect the source to the app that the file names, and say whether its tokens are required."""
+    app = source.oauth_app
+    if spec.oauth_app is not None:
+        app = found.oauth_apps.get(spec.oauth_app)
+        if app is None:
+            raise Invalid("oauth_app", f"There is no OAuth app {spec.oauth_app} in this workspace.")
+    is_required = source.oauth_required if spec.oauth_required is None else spec.oauth_required
+    if (app, is_required) == (source.oauth_app, source.oauth_required):
+        return False
+    services.set_source_oauth(source, app, is_required=is_required, actor=run.actor)
+    return True
 
 
 def _add_missing(run: Run, source: Source, known: list[WriteKey], spec: KeySpec, given: GivenKey) -> bool:

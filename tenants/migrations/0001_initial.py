@@ -8,6 +8,7 @@ import django.db.models.functions.text
 import django.db.models.manager
 import hub.lib.clock
 import hub.lib.ids
+import tenants.models.oauth
 import tenants.models.source
 import tenants.validators
 from django.conf import settings
@@ -113,6 +114,68 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="OAuthApp",
+            fields=[
+                ("id", models.UUIDField(default=hub.lib.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                (
+                    "slug",
+                    models.SlugField(
+                        max_length=63,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9][a-z0-9_-]{0,62}\\Z",
+                                "Use 1 to 63 of a-z, 0-9, - and _, beginning with a letter or digit.",
+                            )
+                        ],
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "client_id",
+                    models.CharField(
+                        editable=False,
+                        max_length=64,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[A-Za-z0-9_-]{8,64}\\Z", "A client id has 8 to 64 of A-Z, a-z, 0-9, - and _."
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "token_days",
+                    models.PositiveSmallIntegerField(
+                        choices=[
+                            (1, "1 day"),
+                            (2, "2 days"),
+                            (3, "3 days"),
+                            (7, "1 week"),
+                            (14, "2 weeks"),
+                            (21, "3 weeks"),
+                            (30, "30 days"),
+                        ],
+                        default=1,
+                    ),
+                ),
+                (
+                    "scopes",
+                    models.JSONField(
+                        default=tenants.models.oauth.default_scopes, validators=[tenants.validators.scopes]
+                    ),
+                ),
+                ("is_enabled", models.BooleanField(default=True)),
+                ("created_at", models.DateTimeField(default=hub.lib.clock.now, editable=False)),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+            ],
+            options={
+                "verbose_name": "OAuth app",
+            },
+            managers=[
+                ("unscoped", django.db.models.manager.Manager()),
+            ],
+        ),
+        migrations.CreateModel(
             name="User",
             fields=[
                 ("password", models.CharField(max_length=128, verbose_name="password")),
@@ -192,6 +255,46 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            managers=[
+                ("unscoped", django.db.models.manager.Manager()),
+            ],
+        ),
+        migrations.CreateModel(
+            name="OAuthKey",
+            fields=[
+                ("id", models.UUIDField(default=hub.lib.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                (
+                    "kid",
+                    models.CharField(
+                        max_length=64,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[A-Za-z0-9._-]{1,64}\\Z", "A key id has 1 to 64 of A-Z, a-z, 0-9, ., - and _."
+                            )
+                        ],
+                        verbose_name="key id",
+                    ),
+                ),
+                (
+                    "algorithm",
+                    models.CharField(choices=[("RS256", "Rs256"), ("ES256", "Es256")], editable=False, max_length=5),
+                ),
+                ("public_key", models.TextField(editable=False)),
+                ("created_at", models.DateTimeField(default=hub.lib.clock.now, editable=False)),
+                ("revoked_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "app",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.oauthapp",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "OAuth key",
+            },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
             ],
@@ -337,8 +440,20 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("labels", models.JSONField(blank=True, default=dict, validators=[tenants.validators.labels])),
+                ("oauth_required", models.BooleanField(default=False, help_text="A write key alone opens nothing.")),
                 ("created_at", models.DateTimeField(default=hub.lib.clock.now, editable=False)),
                 ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "oauth_app",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.oauthapp",
+                    ),
+                ),
                 (
                     "workspace",
                     models.ForeignKey(
@@ -352,6 +467,74 @@ class Migration(migrations.Migration):
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
             ],
+        ),
+        migrations.CreateModel(
+            name="OAuthToken",
+            fields=[
+                ("id", models.UUIDField(default=hub.lib.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                (
+                    "digest",
+                    models.CharField(
+                        editable=False,
+                        max_length=64,
+                        unique=True,
+                        validators=[django.core.validators.RegexValidator("^[0-9a-f]{64}$")],
+                    ),
+                ),
+                ("last4", models.CharField(editable=False, max_length=4)),
+                ("scope", models.CharField(editable=False, max_length=200)),
+                ("assertion", models.CharField(editable=False, max_length=64)),
+                ("created_at", models.DateTimeField(default=hub.lib.clock.now, editable=False)),
+                ("expires_at", models.DateTimeField(editable=False)),
+                ("revoked_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "app",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.oauthapp",
+                    ),
+                ),
+                (
+                    "key",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.oauthkey",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "OAuth token",
+            },
+            managers=[
+                ("unscoped", django.db.models.manager.Manager()),
+            ],
+        ),
+        migrations.AddField(
+            model_name="oauthkey",
+            name="workspace",
+            field=models.ForeignKey(
+                editable=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.workspace"
+            ),
+        ),
+        migrations.AddField(
+            model_name="oauthapp",
+            name="workspace",
+            field=models.ForeignKey(
+                editable=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.workspace"
+            ),
         ),
         migrations.CreateModel(
             name="Member",
@@ -643,6 +826,53 @@ class Migration(migrations.Migration):
             model_name="source",
             constraint=models.CheckConstraint(
                 condition=models.Q(("rate_limit__gte", 1)), name="source_rate_limit_positive"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="source",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("oauth_required", False), ("oauth_app__isnull", False), _connector="OR"),
+                name="source_requires_a_known_app",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="oauthtoken",
+            index=models.Index(fields=["app", "expires_at"], name="oauth_token_by_expiry"),
+        ),
+        migrations.AddConstraint(
+            model_name="oauthtoken",
+            constraint=models.UniqueConstraint(fields=("app", "assertion"), name="oauth_assertion_used_once"),
+        ),
+        migrations.AddConstraint(
+            model_name="oauthkey",
+            constraint=models.UniqueConstraint(fields=("app", "kid"), name="oauth_key_once_per_app"),
+        ),
+        migrations.AddConstraint(
+            model_name="oauthkey",
+            constraint=models.UniqueConstraint(fields=("workspace", "id"), name="oauth_key_of_workspace"),
+        ),
+        migrations.AddConstraint(
+            model_name="oauthkey",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("algorithm__in", ["RS256", "ES256"])), name="oauth_key_algorithm_known"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="oauthapp",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("deleted_at", None)),
+                fields=("workspace", "slug"),
+                name="oauth_app_slug_once_per_workspace",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="oauthapp",
+            constraint=models.UniqueConstraint(fields=("workspace", "id"), name="oauth_app_of_workspace"),
+        ),
+        migrations.AddConstraint(
+            model_name="oauthapp",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("token_days__in", [1, 2, 3, 7, 14, 21, 30])), name="oauth_app_token_life_known"
             ),
         ),
         migrations.AddConstraint(

@@ -4,6 +4,7 @@ from tenants.models.audit import AuditEntry
 from tenants.models.connection import Connection, LogEpoch, SubscriptionInterval
 from tenants.models.destination import Destination
 from tenants.models.mapping import Mapping, MappingVersion
+from tenants.models.oauth import OAuthApp, OAuthKey, OAuthToken
 from tenants.models.source import Source, WriteKey
 from tenants.models.user import User
 from tenants.models.workspace import Member, Workspace
@@ -16,6 +17,9 @@ __all__ = [
     "Mapping",
     "MappingVersion",
     "Member",
+    "OAuthApp",
+    "OAuthKey",
+    "OAuthToken",
     "Source",
     "SubscriptionInterval",
     "User",

@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from hub.lib.clock import now
 from tenants import validators
+from tenants.models.oauth import OAuthApp
 from tenants.querysets import SourceQuerySet, WriteKeyQuerySet
 from tenants.scoping import WorkspaceManager, WorkspaceModel
 
@@ -50,6 +51,10 @@ class Source(WorkspaceModel):
         null=True, blank=True, validators=[validators.at_least_one], help_text="Events per second."
     )
     labels = models.JSONField(default=dict, blank=True, validators=[validators.labels])
+    oauth_app = models.ForeignKey(
+        OAuthApp, on_delete=models.PROTECT, related_name="+", db_constraint=False, null=True, blank=True
+    )
+    oauth_required = models.BooleanField(default=False, help_text="A write key alone opens nothing.")
     created_at = models.DateTimeField(default=now, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -63,10 +68,18 @@ class Source(WorkspaceModel):
             ),
             models.UniqueConstraint(fields=["workspace", "id"], name="source_of_workspace"),
             models.CheckConstraint(condition=Q(rate_limit__gte=1), name="source_rate_limit_positive"),
+            models.CheckConstraint(
+                condition=Q(oauth_required=False) | Q(oauth_app__isnull=False), name="source_requires_a_known_app"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.slug
+
+    @property
+    def oauth_app_slug(self) -> str | None:
+        """The app whose tokens count here."""
+        return self.oauth_app.slug if self.oauth_app is not None else None
 
     @property
     def has_public_keys(self) -> bool:

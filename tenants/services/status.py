@@ -27,6 +27,26 @@ def resume_destination(destination: Destination, actor: Actor = SYSTEM) -> Desti
 
 
 @transaction.atomic
+def note_trouble(destination: Destination, reason: str, actor: Actor = SYSTEM) -> Destination:
+    """Tell the owner, on an active destination, that nothing gets through and why; it is tried on and on."""
+    rows.lock(destination)
+    if destination.status == Status.ACTIVE:
+        values = {"status_reason": reason[:500]}
+        rows.change(destination, values, actor, "destination.circuit_open", label=destination.slug)
+    return destination
+
+
+@transaction.atomic
+def note_recovery(destination: Destination, actor: Actor = SYSTEM) -> Destination:
+    """Take back what `note_trouble` said."""
+    rows.lock(destination)
+    if destination.status == Status.ACTIVE:
+        values = {"status_reason": ""}
+        rows.change(destination, values, actor, "destination.circuit_closed", label=destination.slug)
+    return destination
+
+
+@transaction.atomic
 def _set_status(destination: Destination, status: Status, reason: str, actor: Actor, action: str) -> Destination:
     rows.lock(destination)
     if (destination.status, destination.status_reason) != (status, reason[:500]):

@@ -53,15 +53,19 @@ class FrontDoor:
         return asyncio.run(self.exchange(method, path, [body], headers or {}, query))
 
     async def exchange(
-        self, method: str, path: str, chunks: Iterable[bytes], headers: Mapping[str, str], query: str = ""
+        self, method: str, path: str, chunks: Iterable[bytes | None], headers: Mapping[str, str], query: str = ""
     ) -> Reply:
+        """One request; a chunk of None is a client that has gone, or a broken chunk, which servers call the same."""
         waiting = list(chunks)
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
             if not waiting:
                 return {"type": "http.disconnect"}
-            return {"type": "http.request", "body": waiting.pop(0), "more_body": bool(waiting)}
+            chunk = waiting.pop(0)
+            if chunk is None:
+                return {"type": "http.disconnect"}
+            return {"type": "http.request", "body": chunk, "more_body": bool(waiting)}
 
         async def send(event: Any) -> None:
             sent.append(event)

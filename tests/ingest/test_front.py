@@ -129,10 +129,8 @@ def test_headers_may_be_so_large_together(writer: ScriptedWriter, length: int, s
     assert reply.json.get("code") == (None if status == 200 else "headers_too_large")
 
 
-def test_a_body_that_does_not_arrive_in_time_is_answered_408(
-    writer: ScriptedWriter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(waiting, "BODY_SECONDS", 0.05)
+def test_a_body_that_does_not_arrive_in_time_is_answered_408(writer: ScriptedWriter, settings: Any) -> None:
+    settings.BODY_SECONDS = 0.05
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Ten thousand damaged requests: none may cost more than itself.
 
-Valid bodies of every endpoint are mutated at random, from a fixed seed, as text and as values. No answer may be a
-5xx, and every message that is still valid must be in the log.
+Valid bodies of every endpoint are mutated at random, from a fixed seed: as text, as values, in their packing, and in
+the pieces that they arrive in. No answer may be a 5xx, and every message that is still valid must be in the log.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import base64
 import gzip
 import json
 import random
+import zlib
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +20,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from hub.ingest import answers
+from hub.web.bodies import bodies
 from tests.ingest.doors import FrontDoor, Reply
 from tests.ingest.running import WRITE_KEY, Ingest
 
@@ -77,41 +80,114 @@ def scarred(draw: random.Random, body: bytes) -> bytes:
     return body[:start] + draw.choice(ODD_TEXT) + body[start:]
 
 
-def mutated(draw: random.Random, number: int) -> tuple[str, str, bytes, dict[str, str], set[str]]:
-    """One request: method, path and query, body, headers, and the ids of the messages that are untouched in it."""
-    if draw.random() < 0.05:
-        item = message(draw, number * 10)
-        sound = {item["messageId"]} if draw.random() < 0.5 else set()
-        item = (item if sound else spoiled(draw, item)) | {"writeKey": WRITE_KEY}
-        packed = base64.b64encode(json.dumps(item).encode()).decode()
-        return "GET", f"/v1/pixel/track?data={quote(packed)}", b"", {}, sound
-    kind = draw.choice(["single", "batch", "batch", "batch"])
-    items = [message(draw, number * 10 + place) for place in range(1 if kind == "single" else draw.randrange(1, 5))]
+def packed(draw: random.Random, body: bytes) -> bytes:
+    """The body as gzip, in any of the ways that are sound: level, window, stored blocks, flushes, a name."""
+    kind = draw.randrange(4)
+    if kind == 0:
+        return gzip.compress(body, draw.randrange(10))
+    packer = zlib.compressobj(draw.randrange(10), wbits=16 + draw.randrange(9, 16))
+    if kind == 1:
+        return packer.compress(body) + packer.flush()
+    pieces = []
+    for part in cut(draw, body):
+        pieces += [packer.compress(part), packer.flush(draw.choice([zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH]))]
+    return b"".join(pieces) + packer.flush()
+
+
+def broken_packing(draw: random.Random, raw: bytes) -> bytes:
+    """A gzip body with something wrong that only shows while it is unpacked, or after."""
+    return draw.choice(
+        [
+            lambda: raw[: draw.randrange(len(raw))],
+            lambda: raw + draw.choice([b"\x00", b"garbage", raw[:10]]),
+            lambda: raw + raw,
+            lambda: gzip.compress(raw),
+            lambda: raw[:-8] + bytes(4) + raw[-4:],
+            lambda: raw[:-4] + b"\xff\xff\xff\xff",
+            lambda: raw[:2] + bytes([draw.randrange(256)]) + raw[3:],
+            lambda: gzip.compress(b" " * draw.choice([50_000, 600_000, 20_000_000]), 9),
+            lambda: zlib.compress(raw),
+        ]
+    )()
+
+
+def cut(draw: random.Random, body: bytes) -> list[bytes]:
+    """The body in pieces, some of which may be empty."""
+    places = sorted(draw.randrange(len(body) + 1) for _ in range(draw.randrange(1, 8)))
+    return [body[start:end] for start, end in zip([0, *places], [*places, len(body)], strict=True)]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One request, and the ids of the messages that are untouched in it."""
+
+    method: str
+    path: str
+    query: str = ""
+    chunks: tuple[bytes | None, ...] = (b"",)
+    packing: str = ""
+    sound: frozenset[str] = frozenset()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Content-Encoding": self.packing} if self.packing else {}
+
+
+def pixel(draw: random.Random, number: int) -> Mutant:
+    item = message(draw, number * 10)
+    is_sound = draw.random() < 0.5
+    item = (item if is_sound else spoiled(draw, item)) | {"writeKey": WRITE_KEY}
+    data = quote(base64.b64encode(json.dumps(item).encode()).decode())
+    return Mutant("GET", "/v1/pixel/track", f"data={data}", sound=frozenset({item["messageId"]} if is_sound else ()))
+
+
+def posted(draw: random.Random, number: int) -> tuple[str, bytes, frozenset[str]]:
+    """Path and body of a message or a batch, some of whose messages are spoiled, and the ids of the others."""
+    is_single = draw.random() < 0.25
+    items = [message(draw, number * 10 + place) for place in range(1 if is_single else draw.randrange(1, 5))]
     hurt = {place for place in range(len(items)) if draw.random() < 0.4}
-    sound = {item["messageId"] for place, item in enumerate(items) if place not in hurt}
+    sound = frozenset(item["messageId"] for place, item in enumerate(items) if place not in hurt)
     items = [spoiled(draw, item) if place in hurt else item for place, item in enumerate(items)]
-    path = "/v1/" + draw.choice(SINGLE if kind == "single" else BATCH)
-    payload = {**items[0], "writeKey": WRITE_KEY} if kind == "single" else {"batch": items, "writeKey": WRITE_KEY}
-    body = json.dumps(payload).encode()
-    headers: dict[str, str] = {}
-    if draw.random() < 0.25:
-        body, sound = scarred(draw, body), set()
+    payload = {**items[0], "writeKey": WRITE_KEY} if is_single else {"batch": items, "writeKey": WRITE_KEY}
+    return "/v1/" + draw.choice(SINGLE if is_single else BATCH), json.dumps(payload).encode(), sound
+
+
+def mutated(draw: random.Random, number: int) -> Mutant:
+    """One request, hurt in some ways or in none."""
+    if draw.random() < 0.05:
+        return pixel(draw, number)
+    path, body, sound = posted(draw, number)
+    packing = ""
+    if draw.random() < 0.2:
+        body, sound = scarred(draw, body), frozenset()
+    if draw.random() < 0.3:
+        body, packing = packed(draw, body), draw.choice(["gzip", "GZIP", "x-gzip"])
+        if draw.random() < 0.4:
+            body, sound = draw.choice([scarred, broken_packing])(draw, body), frozenset()
+    mutant = Mutant("POST", path, chunks=(body,), packing=packing, sound=sound)
+    return framed(draw, mutant, body)
+
+
+def framed(draw: random.Random, mutant: Mutant, body: bytes) -> Mutant:
+    """The request with its body in pieces, which may break off."""
+    if draw.random() < 0.5:
+        return mutant
+    pieces = cut(draw, body)
     if draw.random() < 0.1:
-        body, headers = gzip.compress(body, 1), {"Content-Encoding": "gzip"}
-        if draw.random() < 0.3:
-            body, sound = scarred(draw, body), set()
-    return "POST", path, body, headers, sound
+        return replace(mutant, chunks=(*pieces[: draw.randrange(len(pieces))], None), sound=frozenset())
+    return replace(mutant, chunks=tuple(pieces))
 
 
-def deliver(requests: list[tuple[str, str, bytes, dict[str, str], set[str]]]) -> list[Reply]:
+def deliver(requests: list[Mutant]) -> list[Reply]:
     async def all_of_them() -> list[Reply]:
         replies: list[Reply] = []
         for start in range(0, len(requests), AT_ONCE):
-            calls = []
-            for method, target, body, headers, _ in requests[start : start + AT_ONCE]:
-                path, _, query = target.partition("?")
-                calls.append(FrontDoor().exchange(method, path, [body], headers, query))
-            replies += await asyncio.gather(*calls)
+            replies += await asyncio.gather(
+                *(
+                    FrontDoor().exchange(each.method, each.path, each.chunks, each.headers, each.query)
+                    for each in requests[start : start + AT_ONCE]
+                )
+            )
         return replies
 
     return asyncio.run(all_of_them())
@@ -135,14 +211,16 @@ def test_ten_thousand_damaged_requests_cost_nobody_else_anything(
     statuses = {reply.status for reply in replies}
     assert statuses <= {200, 400, 401}
     assert not [record for record in caplog.records if record.exc_info]
-    sound = set().union(*(request[4] for request in requests))
+    sound = set().union(*(request.sound for request in requests))
     stored = {row[0] for row in ingest.query("SELECT message_id FROM event_log WHERE source_id = %s", source.source_id)}
     assert sound - stored == set()
-    assert sum(bool(request[4]) for request in requests) >= REQUESTS // 3
+    assert sum(bool(request.sound) for request in requests) >= REQUESTS // 3
+    assert sum(None in request.chunks for request in requests) >= REQUESTS // 50
+    assert bodies.held == 0
     received, rejected, duplicate, accepted = ingest.counts(source)
     assert refused_by_the_database() == refused_before
     assert received == rejected + duplicate + accepted
     assert accepted == len(ingest.bodies(source))
     assert all(
-        reply.body == answers.PIXEL for reply, request in zip(replies, requests, strict=True) if request[0] == "GET"
+        reply.body == answers.PIXEL for reply, request in zip(replies, requests, strict=True) if request.method == "GET"
     )

@@ -55,8 +55,8 @@ def test_a_page_gets_the_whole_body_at_once() -> None:
     assert answer(*body(b"a", b"", b"bc")) == (299, b"abc")
 
 
-def test_a_body_that_does_not_end_in_time_is_answered_408(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "BODY_SECONDS", 0.05)
+def test_a_body_that_does_not_end_in_time_is_answered_408(settings: Any) -> None:
+    settings.BODY_SECONDS = 0.05
     assert answer(*body(b"a", is_whole=False))[0] == 408
 
 

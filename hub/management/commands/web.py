@@ -16,10 +16,10 @@ from granian.http import HTTP1Settings
 from granian.server import Server
 
 from hub.launcher.parenthood import follow_parent
+from hub.management.listening import limit_unread_answers
 from hub.management.starting import require_fitting_database
 
 _TARGET = "hub.asgi:application"
-_HEADER_TIMEOUT_MILLISECONDS = 8000
 # What the parser holds of a request that it cannot read yet, give or take one read. A pixel's message stands in the
 # request's first line, where 40 KB become 54; headers alone have a smaller limit.
 _HEAD_BYTES = 64 * 1024
@@ -51,7 +51,9 @@ class Command(BaseCommand):
             port=options["port"],
             interface=Interfaces.ASGINL,
             http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT_MILLISECONDS, max_buffer_size=_HEAD_BYTES),
+            http1_settings=HTTP1Settings(
+                header_read_timeout=settings.HEADER_SECONDS * 1000, max_buffer_size=_HEAD_BYTES
+            ),
             loop=Loops.uvloop,
             websockets=False,
             workers=options["workers"],
@@ -63,11 +65,12 @@ class Command(BaseCommand):
             workers_kill_timeout=_STOP_SECONDS,
         )
         parent = os.getpid()
-        server.serve(target_loader=lambda _target: _load_application(parent), wrap_loader=True)
+        server.serve(target_loader=lambda _target: _load_application(parent, options["port"]), wrap_loader=True)
 
 
-def _load_application(parent: int) -> Callable[..., Any]:
+def _load_application(parent: int, port: int) -> Callable[..., Any]:
     """Load the application in a forked process that must not outlive the one that listens for signals."""
     follow_parent(signal.SIGKILL, parent)
+    limit_unread_answers(port, settings.UNREAD_SECONDS)
     application: Callable[..., Any] = import_string(_TARGET.replace(":", "."))
     return application

@@ -11,6 +11,14 @@ ALTER TABLE tenants_mapping ADD CONSTRAINT mapping_destination_of_workspace
     FOREIGN KEY (workspace_id, destination_id) REFERENCES tenants_destination (workspace_id, id);
 ALTER TABLE tenants_mappingversion ADD CONSTRAINT mappingversion_mapping_of_workspace
     FOREIGN KEY (workspace_id, mapping_id) REFERENCES tenants_mapping (workspace_id, id);
+ALTER TABLE tenants_oauthkey ADD CONSTRAINT oauthkey_app_of_workspace
+    FOREIGN KEY (workspace_id, app_id) REFERENCES tenants_oauthapp (workspace_id, id);
+ALTER TABLE tenants_oauthtoken ADD CONSTRAINT oauthtoken_app_of_workspace
+    FOREIGN KEY (workspace_id, app_id) REFERENCES tenants_oauthapp (workspace_id, id);
+ALTER TABLE tenants_oauthtoken ADD CONSTRAINT oauthtoken_key_of_workspace
+    FOREIGN KEY (workspace_id, key_id) REFERENCES tenants_oauthkey (workspace_id, id);
+ALTER TABLE tenants_source ADD CONSTRAINT source_oauth_app_of_workspace
+    FOREIGN KEY (workspace_id, oauth_app_id) REFERENCES tenants_oauthapp (workspace_id, id);
 
 CREATE FUNCTION audit_entry_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

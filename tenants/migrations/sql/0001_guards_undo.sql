@@ -1,5 +1,9 @@
 DROP TRIGGER audit_entry_append_only ON tenants_auditentry;
 DROP FUNCTION audit_entry_is_append_only();
+ALTER TABLE tenants_source DROP CONSTRAINT source_oauth_app_of_workspace;
+ALTER TABLE tenants_oauthtoken DROP CONSTRAINT oauthtoken_key_of_workspace;
+ALTER TABLE tenants_oauthtoken DROP CONSTRAINT oauthtoken_app_of_workspace;
+ALTER TABLE tenants_oauthkey DROP CONSTRAINT oauthkey_app_of_workspace;
 ALTER TABLE tenants_mappingversion DROP CONSTRAINT mappingversion_mapping_of_workspace;
 ALTER TABLE tenants_mapping DROP CONSTRAINT mapping_destination_of_workspace;
 ALTER TABLE tenants_connection DROP CONSTRAINT connection_destination_of_workspace;
