@@ -5,6 +5,9 @@ A sequence value is taken before its transaction commits, so rows become visible
 only below the horizon, the oldest transaction still open: nothing can appear there any more. xids start lower again
 after a logical restore into a new cluster; then the epoch is raised, and a reader finishes the old one first.
 Nobody else may compare positions.
+
+A pipeline too busy for one reader is read in shards: each reads the events of its share of the users and steps over
+the others.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ from psycopg import Connection
 from hub.lib.postgres import Row
 
 MOST_SOURCES_KEPT = 10_000
+# How many rows a shard looks at for one read, most of which may belong to other shards.
+MOST_SCANNED = 20_000
+NO_END = 2**63 - 1
 
 READ = """
 SELECT e.seq, e.xid::text::bigint, e.source_id::text, e.received_at, e.flags, e.type, e.event_name, e.user_key,
@@ -27,9 +33,22 @@ SELECT e.seq, e.xid::text::bigint, e.source_id::text, e.received_at, e.flags, e.
 FROM event_log e
 WHERE e.workspace_id = %(workspace)s AND e.epoch = %(epoch)s AND e.seq >= %(floor)s
   AND (e.xid, e.seq) > (%(xid)s::text::xid8, %(seq)s)
+  AND (e.xid, e.seq) <= (%(until_xid)s::text::xid8, %(until_seq)s)
   AND (%(is_past)s OR e.xid < pg_snapshot_xmin(pg_current_snapshot()))
+  AND (%(shards)s::int = 1 OR (((e.user_key %% %(shards)s::int) + %(shards)s::int) %% %(shards)s::int) = %(shard)s::int)
 ORDER BY e.xid, e.seq
 LIMIT %(limit)s
+"""
+# Where so many rows end, whosever they are: by the index alone, and below the horizon, so that nothing appears before.
+PAGE_END = """
+SELECT p.xid::text::bigint, p.seq, count(*) OVER ()
+FROM (SELECT e.xid, e.seq FROM event_log e
+      WHERE e.workspace_id = %(workspace)s AND e.epoch = %(epoch)s AND e.seq >= %(floor)s
+        AND (e.xid, e.seq) > (%(xid)s::text::xid8, %(seq)s)
+        AND (e.xid, e.seq) <= (%(until_xid)s::text::xid8, %(until_seq)s)
+        AND (%(is_past)s OR e.xid < pg_snapshot_xmin(pg_current_snapshot()))
+      ORDER BY e.xid, e.seq LIMIT %(page)s) p
+ORDER BY p.xid DESC, p.seq DESC LIMIT 1
 """
 READ_ROWS = """
 SELECT e.seq, e.xid::text::bigint, e.source_id::text, e.received_at, e.flags, e.type, e.event_name, e.user_key,
@@ -70,46 +89,94 @@ class LogRow(NamedTuple):
 
 @dataclass(slots=True)
 class LogReader:
-    """Reads one workspace's events onward from a position.
+    """Reads one workspace's events onward from a position, all of them or one shard's.
 
-    `floor` is a sequence number below which no unread row can be; it only saves looking into old partitions.
+    `floor` is a sequence number below which no unread row can be; it only saves looking into old partitions. With
+    `until` nothing is read behind that place, and the reader ends there. After a read the position is behind all that
+    was looked at, which may be further than the last row that was given out.
     """
 
     workspace_id: UUID
     position: Position
     floor: int = 0
+    shard: int = 0
+    shard_count: int = 1
+    until: Position | None = None
+    is_at_end: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a bounded reader has come to its end."""
+        return self.until is not None and self.position >= self.until
 
     def read(self, connection: Connection[Row], limit: int) -> list[LogRow]:
-        """Return up to `limit` rows after the position, in order, and stand behind the last of them.
+        """Return up to `limit` rows after the position, in order, and stand behind the last that was looked at.
 
         1. Rows of the position's epoch, below the horizon when the epoch is the current one.
         2. At the end of a past epoch, go to the start of the next and read there.
+        3. A bounded reader that has found nothing more stands at its end.
         """
-        epoch, _ = horizon(connection)
-        while True:
-            rows = self._read_epoch(connection, limit, is_past=self.position.epoch < epoch)
-            if rows or self.position.epoch >= epoch:
-                break
+        current, _ = horizon(connection)
+        last = current if self.until is None else min(current, self.until.epoch)
+        while not self.is_over:
+            rows = self._read_epoch(connection, limit, is_past=self.position.epoch < current)
+            if self.is_at_end and self.until is not None and self.until.epoch == self.position.epoch:
+                self.position = self.until
+            if rows or not self.is_at_end or self.position.epoch >= last:
+                return rows
             self.position = Position(self.position.epoch + 1, 0, 0)
-        if rows:
-            self.position = Position(self.position.epoch, rows[-1].xid, rows[-1].seq)
-        return rows
+        self.is_at_end = True
+        return []
 
     def _read_epoch(self, connection: Connection[Row], limit: int, is_past: bool) -> list[LogRow]:
         epoch, xid, seq = self.position
-        found = connection.execute(
-            READ,
-            {
-                "workspace": self.workspace_id,
-                "epoch": epoch,
-                "floor": self.floor,
-                "xid": xid,
-                "seq": seq,
-                "is_past": is_past,
-                "limit": limit,
-            },
-        )
-        return [as_row(row) for row in found.fetchall()]
+        end = end_in(epoch, self.until)
+        values: dict[str, object] = {
+            "workspace": self.workspace_id,
+            "epoch": epoch,
+            "floor": self.floor,
+            "xid": xid,
+            "seq": seq,
+            "until_xid": end.xid,
+            "until_seq": end.seq,
+            "is_past": is_past,
+            "limit": limit,
+            "shard": self.shard,
+            "shards": self.shard_count,
+        }
+        if self.shard_count > 1:
+            return self._read_shard(connection, values, limit)
+        rows = [as_row(row) for row in connection.execute(READ, values).fetchall()]
+        self.is_at_end = len(rows) < limit
+        if rows:
+            self.position = Position(epoch, rows[-1].xid, rows[-1].seq)
+        return rows
+
+    def _read_shard(self, connection: Connection[Row], values: dict[str, object], limit: int) -> list[LogRow]:
+        """Find where a page of everybody's rows ends, then read this shard's rows up to there."""
+        epoch = self.position.epoch
+        page = min(limit * self.shard_count, MOST_SCANNED)
+        end = connection.execute(PAGE_END, values | {"page": page}).fetchone()
+        if end is None:
+            self.is_at_end = True
+            return []
+        xid, seq, scanned = (int(str(each)) for each in end)
+        found = connection.execute(READ, values | {"until_xid": xid, "until_seq": seq})
+        rows = [as_row(row) for row in found.fetchall()]
+        is_cut = len(rows) == limit
+        self.is_at_end = scanned < page and not is_cut
+        self.position = Position(epoch, rows[-1].xid, rows[-1].seq) if is_cut else Position(epoch, xid, seq)
+        return rows
+
+
+def end_in(epoch: int, until: Position | None) -> Position:
+    """Where a reader that goes no further than `until` ends within this epoch, which is not behind it."""
+    return until if until is not None and until.epoch == epoch else Position(epoch, NO_END, NO_END)
+
+
+def shard_of(user_key: int, shard_count: int) -> int:
+    """The shard that reads this user's events. SQL's remainder of a negative number is negative, so it adds once."""
+    return user_key % shard_count
 
 
 def horizon(connection: Connection[Row]) -> tuple[int, int]:

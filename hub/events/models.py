@@ -66,6 +66,7 @@ class Partition(models.Model):
     last_received_at = models.DateTimeField(null=True)
     row_count = models.BigIntegerField(null=True)
     sealed_at = models.DateTimeField(null=True)
+    trimmed_at = models.DateTimeField(null=True)
     dropped_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -22,6 +22,40 @@ AHEAD = 7
 DEDUPE_DAYS_AHEAD = 8
 LOCK_TIMEOUT = "2s"
 DETACH_TIMEOUT = "200ms"
+COUNTING_TIMEOUT = "10min"
+# Whoever drew a number below the end did so before this moment, and has a transaction number below this one.
+CLOSE = """
+UPDATE event_partition p SET closed_epoch = l.epoch, closed_xid = pg_snapshot_xmax(pg_current_snapshot())
+FROM log_epoch l
+WHERE l.id = 1 AND p.closed_xid IS NULL AND p.dropped_at IS NULL
+  AND p.seq_until <= (SELECT last_value FROM event_log_seq)
+"""
+SEALABLE = """
+SELECT p.number, p.seq_from, p.seq_until FROM event_partition p, log_epoch l
+WHERE l.id = 1 AND p.sealed_at IS NULL AND p.dropped_at IS NULL
+  AND (p.closed_epoch < l.epoch OR p.closed_epoch = l.epoch AND p.closed_xid <= pg_snapshot_xmin(pg_current_snapshot()))
+ORDER BY p.number
+"""
+SEAL = """
+WITH content AS (
+    SELECT workspace_id, source_id, (received_at AT TIME ZONE 'UTC')::date AS day, count(*) AS n,
+           min(received_at) AS low, max(received_at) AS high
+    FROM {child} GROUP BY 1, 2, 3
+), kept AS (
+    INSERT INTO event_sealed (number, workspace_id, source_id, day, row_count)
+    SELECT {number}, workspace_id, source_id, day, n FROM content
+)
+UPDATE event_partition SET sealed_at = now(), row_count = f.n, first_received_at = f.low,
+    last_received_at = coalesce(f.high, now())
+FROM (SELECT coalesce(sum(n), 0) AS n, min(low) AS low, max(high) AS high FROM content) f
+WHERE number = {number}
+"""
+TRIMMABLE = """
+SELECT number, seq_from, seq_until FROM event_partition
+WHERE sealed_at IS NOT NULL AND dropped_at IS NULL AND trimmed_at IS NULL
+  AND last_received_at < now() - make_interval(hours => %s)
+ORDER BY number
+"""
 logger = log.get(__name__)
 
 
@@ -89,7 +123,7 @@ def _make(connection: Connection[Row], table: str, bounds: Bounds) -> None:
     found = connection.execute("SELECT to_regclass(%s) IS NULL, to_regclass(%s) IS NULL", [table, name]).fetchone()
     if found is None or found[0] or not found[1]:
         return
-    values = {
+    values: dict[str, sql.Composable] = {
         "child": sql.Identifier(name),
         "parent": sql.Identifier(table),
         "low": sql.Literal(bounds.seq_from),
@@ -101,9 +135,24 @@ def _make(connection: Connection[Row], table: str, bounds: Bounds) -> None:
             "CHECK (seq >= {low} AND seq < {high}))"
         ).format(**values)
     )
+    _empty_net(connection, table, values)
     connection.execute(
         sql.SQL("ALTER TABLE {parent} ATTACH PARTITION {child} FOR VALUES FROM ({low}) TO ({high})").format(**values)
     )
+
+
+def _empty_net(connection: Connection[Row], table: str, values: dict[str, sql.Composable]) -> None:
+    """Move rows of a new partition's range out of the net, where they would forbid attaching it."""
+    places = values | {"net": sql.Identifier(f"{table}_default")}
+    in_range = sql.SQL("seq >= {low} AND seq < {high}").format(**places)
+    look = sql.SQL("SELECT EXISTS (SELECT FROM {net} WHERE ").format(**places) + in_range + sql.SQL(")")
+    if connection.execute(look).fetchone() != (True,):
+        return
+    connection.execute(sql.SQL("LOCK TABLE {net} IN ACCESS EXCLUSIVE MODE").format(**places))
+    take = sql.SQL("WITH moved AS (DELETE FROM {net} WHERE ").format(**places) + in_range
+    put = sql.SQL(" RETURNING *) INSERT INTO {child} OVERRIDING SYSTEM VALUE SELECT * FROM moved").format(**places)
+    moved = connection.execute(take + put).rowcount
+    logger.warning("partition_default_emptied", table=table, rows=moved)
 
 
 def _make_days(connection: Connection[Row], today: date) -> list[bool]:
@@ -138,10 +187,8 @@ def drop_old_days(connection: Connection[Row], longest_window_hours: int) -> lis
 
 def seal_full(connection: Connection[Row]) -> list[Bounds]:
     """Seal partitions that the sequence has left and no open transaction can still write to; note their content."""
-    rows = connection.execute(
-        "SELECT p.number, p.seq_from, p.seq_until FROM event_partition p, event_log_seq s "
-        "WHERE p.sealed_at IS NULL AND p.dropped_at IS NULL AND p.seq_until <= s.last_value ORDER BY p.number"
-    ).fetchall()
+    connection.execute(CLOSE)
+    rows = connection.execute(SEALABLE).fetchall()
     sealed = [Bounds(*(int(str(value)) for value in row)) for row in rows]
     for bounds in sealed:
         _seal(connection, bounds)
@@ -149,14 +196,10 @@ def seal_full(connection: Connection[Row]) -> list[Bounds]:
 
 
 def _seal(connection: Connection[Row], bounds: Bounds) -> None:
-    connection.execute(
-        sql.SQL(
-            "UPDATE event_partition SET sealed_at = now(), row_count = f.n, first_received_at = f.low, "
-            "last_received_at = coalesce(f.high, now()) "
-            "FROM (SELECT count(*) AS n, min(received_at) AS low, max(received_at) AS high FROM {child}) f "
-            "WHERE number = {number}"
-        ).format(child=sql.Identifier(child_name("event_log", bounds)), number=sql.Literal(bounds.number))
-    )
+    with connection.transaction():
+        connection.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(COUNTING_TIMEOUT))
+        child = sql.Identifier(child_name("event_log", bounds))
+        connection.execute(sql.SQL(SEAL).format(child=child, number=sql.Literal(bounds.number)))
     logger.info("partition_sealed", number=bounds.number)
 
 
@@ -199,6 +242,7 @@ def drop(connection: Connection[Row], bounds: Bounds) -> bool:
     """
     name = child_name("event_log", bounds)
     with connection.transaction():
+        connection.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(COUNTING_TIMEOUT))
         connection.execute(
             sql.SQL(
                 "INSERT INTO event_dropped (workspace_id, source_id, day, row_count) "
@@ -209,6 +253,7 @@ def drop(connection: Connection[Row], bounds: Bounds) -> bool:
                 "SET row_count = event_dropped.row_count + excluded.row_count"
             ).format(child=sql.Identifier(name), number=sql.Literal(bounds.number))
         )
+        connection.execute("DELETE FROM event_sealed WHERE number = %s", [bounds.number])
         connection.execute("UPDATE event_partition SET dropped_at = now() WHERE number = %s", [bounds.number])
     tables: Sequence[str] = settings.SEQ_PARTITIONED_TABLES
     done = [_detach_and_drop(connection, table, child_name(table, bounds)) for table in reversed(tables)]
@@ -247,6 +292,26 @@ def _detach_and_drop(connection: Connection[Row], parent: str, child: str) -> bo
     finally:
         connection.execute("RESET lock_timeout")
     return True
+
+
+def trim(connection: Connection[Row], table: str, kept_hours: int) -> list[int]:
+    """Empty a table's partitions of events that are older than this, ahead of the log's; the numbers of those emptied.
+
+    For what is only a record, when room runs out. A partition that is being read is left for the next round.
+    """
+    rows = connection.execute(TRIMMABLE, [kept_hours]).fetchall()
+    done = []
+    for bounds in (Bounds(*(int(str(value)) for value in row)) for row in rows):
+        name = child_name(table, bounds)
+        try:
+            with connection.transaction():
+                connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(DETACH_TIMEOUT))
+                connection.execute(sql.SQL("TRUNCATE TABLE {}").format(sql.Identifier(name)))
+                connection.execute("UPDATE event_partition SET trimmed_at = now() WHERE number = %s", [bounds.number])
+        except errors.LockNotAvailable:
+            continue
+        done.append(bounds.number)
+    return done
 
 
 def watch_default(connection: Connection[Row]) -> int:

@@ -5,17 +5,19 @@ Probes and scrapers ask by address, so these pages answer whatever the Host head
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 
-from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from hub.observability import metrics
+from hub.observability import metrics, storage
 
-DISK_RATIO_NEEDED = 0.08
+LOOK = """
+SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, to_regclass('event_log') IS NULL
+"""
+# Goes to the write-ahead log and is flushed with the commit, as an event would be; changes no row.
+WRITE = "SELECT pg_logical_emit_message(true, 'headwater', 'ready')"
 
 
 @require_safe
@@ -53,20 +55,23 @@ PAGES: dict[str, Callable[[HttpRequest], HttpResponse]] = {"/live": live, "/read
 def _database() -> str:
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_is_in_recovery(), to_regclass('event_log') IS NULL")
-            in_recovery, is_missing = cursor.fetchone()
+            cursor.execute(LOOK)
+            is_read_only, is_missing = cursor.fetchone()
     except DatabaseError:
         return "database_away"
-    if in_recovery:
+    if is_read_only:
         return "database_read_only"
-    return "migrations_missing" if is_missing else ""
+    if is_missing:
+        return "migrations_missing"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(WRITE)
+    except DatabaseError:
+        return "database_refuses_writes"
+    return ""
 
 
 def disk_problem() -> str:
     """What is wrong with the disk that holds the data, if anything is."""
-    try:
-        usage = shutil.disk_usage(settings.DATA_FOLDER)
-    except OSError:
-        return "disk_away"
-    metrics.disk_free.set(usage.free / usage.total)
-    return "disk_full" if usage.free / usage.total < DISK_RATIO_NEEDED else ""
+    room = storage.look().room
+    return {storage.Room.FULL: "disk_full", storage.Room.AWAY: "disk_away"}.get(room, "")

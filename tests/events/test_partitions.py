@@ -86,6 +86,52 @@ def old_partition(connection: Connection[Row], source: Source) -> int:
     return number
 
 
+def test_a_partition_is_sealed_only_when_nobody_can_write_to_it_any_more(connection: Connection[Row]) -> None:
+    source = factories.make_source(factories.make_workspace())
+    partitions.seal_full(connection)
+    with postgres.connect() as writer:
+        writer.execute("BEGIN")
+        append(source, [message(1)], writer)
+        fill_to(connection)
+        partitions.make_ahead(connection)
+        assert partitions.seal_full(connection) == []
+        writer.execute("COMMIT")
+    (sealed,) = partitions.seal_full(connection)
+    found = connection.execute(
+        "SELECT row_count FROM event_sealed WHERE number = %s AND source_id = %s", [sealed.number, source.pk]
+    ).fetchall()
+    assert found == [(1,)]
+
+
+def test_what_a_sealed_partition_held_is_remembered_and_checked_again_only_in_full(connection: Connection[Row]) -> None:
+    source = factories.make_source(factories.make_workspace())
+    append(source, [message(n) for n in range(3)])
+    fill_to(connection)
+    partitions.make_ahead(connection)
+    partitions.seal_full(connection)
+    append(source, [message(4)])
+    scope = ledger.Scope(workspace=source.workspace.slug)
+    assert ledger.balance(scope)["difference"] == 0
+    connection.execute(
+        "DELETE FROM event_log WHERE seq = (SELECT min(seq) FROM event_log WHERE source_id = %s)", [source.pk]
+    )
+    full = ledger.Scope(workspace=source.workspace.slug, is_full=True)
+    assert (ledger.balance(scope)["difference"], ledger.balance(full)["difference"]) == (0, 1)
+
+
+def test_rows_in_the_net_move_to_their_partition_when_it_is_made(connection: Connection[Row]) -> None:
+    source = factories.make_source(factories.make_workspace())
+    partitions.make_ahead(connection)
+    connection.execute("SELECT setval('event_log_seq', (SELECT max(seq_until) FROM event_partition) + 5, false)")
+    seqs = append(source, [message(1), message(2)])
+    assert partitions.watch_default(connection) == 2
+    partitions.make_ahead(connection)
+    assert partitions.watch_default(connection) == 0
+    found = connection.execute("SELECT seq FROM event_log WHERE source_id = %s ORDER BY seq", [source.pk]).fetchall()
+    assert [row[0] for row in found] == seqs
+    assert ledger.balance(ledger.Scope(workspace=source.workspace.slug))["difference"] == 0
+
+
 def test_a_partition_that_a_running_pipeline_needs_is_not_dropped(connection: Connection[Row]) -> None:
     connection.execute("DELETE FROM delivery_pipeline")
     source = factories.make_source(factories.make_workspace())

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
-from hub.observability import health, metrics
+from hub.observability import health, metrics, storage
 
 
 def test_live_touches_nothing() -> None:
@@ -43,15 +44,33 @@ def test_a_probe_can_only_ask(path: str) -> None:
     assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
 
 
-@pytest.mark.parametrize(("share", "problem"), [(0.01, ""), (1.0, "disk_full")])
-def test_the_disk_that_counts_is_the_one_with_the_data(
-    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, share: float, problem: str
-) -> None:
-    settings.DATA_FOLDER = str(tmp_path)
-    monkeypatch.setattr(health, "DISK_RATIO_NEEDED", share)
+@pytest.mark.django_db(transaction=True)
+def test_ready_writes_what_an_event_would_write() -> None:
+    def written() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_current_wal_flush_lsn()::text, pg_snapshot_xmax(pg_current_snapshot())::text")
+            return str(cursor.fetchone())
+
+    before = written()
+    assert Client().get("/ready").json()["ready"]
+    assert written() != before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_only_reads_is_not_ready() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+        problem = health._database()
+        cursor.execute("RESET default_transaction_read_only")
+    assert problem == "database_read_only"
+
+
+@pytest.mark.parametrize(("free", "problem"), [(0.5, ""), (0.1, ""), (0.05, "disk_full")])
+def test_a_nearly_full_disk_is_not_ready(monkeypatch: pytest.MonkeyPatch, free: float, problem: str) -> None:
+    monkeypatch.setattr(storage, "disk_free", lambda path: free)
     assert health.disk_problem() == problem
 
 
 def test_a_data_folder_that_is_not_there_is_a_problem(tmp_path: Path, settings: Any) -> None:
-    settings.DATA_FOLDER = str(tmp_path / "unmounted")
+    settings.STORAGE_FOLDER = str(tmp_path / "unmounted")
     assert health.disk_problem() == "disk_away"

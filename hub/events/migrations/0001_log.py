@@ -8,7 +8,7 @@ from django.db import migrations, models
 from hub.events import partitions
 
 SQL = Path(__file__).parent.parent / "sql" / "0001_log.sql"
-UNDO = "DROP TABLE event_log, event_partition, event_dropped, event_dedupe, event_count, event_rejected"
+UNDO = "DROP TABLE event_log, event_partition, event_sealed, event_dropped, event_dedupe, event_count, event_rejected"
 
 
 def make_partitions(apps, schema_editor):
@@ -59,6 +59,7 @@ class Migration(migrations.Migration):
                 ('last_received_at', models.DateTimeField(null=True)),
                 ('row_count', models.BigIntegerField(null=True)),
                 ('sealed_at', models.DateTimeField(null=True)),
+                ('trimmed_at', models.DateTimeField(null=True)),
                 ('dropped_at', models.DateTimeField(null=True)),
             ],
             options={

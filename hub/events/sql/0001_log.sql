@@ -40,8 +40,23 @@ CREATE TABLE event_partition (
     first_received_at timestamptz,
     last_received_at timestamptz,
     row_count bigint,
+    -- The sequence has left it; sealed once everything that was under way at that moment has ended.
+    closed_epoch smallint,
+    closed_xid xid8,
     sealed_at timestamptz,
+    -- Records of delivered batches were given up early, for want of room.
+    trimmed_at timestamptz,
     dropped_at timestamptz
+);
+
+-- What a sealed partition holds, counted once: the books are compared with the log every hour without reading it again.
+CREATE TABLE event_sealed (
+    number integer NOT NULL,
+    workspace_id uuid NOT NULL,
+    source_id uuid NOT NULL,
+    day date NOT NULL,
+    row_count bigint NOT NULL,
+    PRIMARY KEY (number, workspace_id, source_id, day)
 );
 
 -- Rows that left the log with a dropped partition, so that the books can still be compared with it.
