@@ -12,7 +12,7 @@ from django.core.management import execute_from_command_line
 from django.db.utils import OperationalError
 
 from hub.launcher.installation import join_running
-from hub.launcher.up import DATA_FOLDER
+from hub.launcher.product import DATA_FOLDER
 from hub.lib.env import BadEnvironment
 
 if __name__ == "__main__":

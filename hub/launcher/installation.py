@@ -22,7 +22,10 @@ from hub.lib.env import envsecret
 
 _KEY_BYTES = 32
 _RUNNING = "running.json"
-_SHARED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SECRETS_KEYS", "PUBLIC_URL", "ALLOW_PRIVATE_NETWORKS")
+_SHARED = (
+    *("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SECRETS_KEYS", "PUBLIC_URL"),
+    *("ALLOW_PRIVATE_NETWORKS", "ALLOW_PLAIN_HTTP", "OUTBOUND_PORTS"),
+)
 
 
 @dataclass(frozen=True, slots=True)

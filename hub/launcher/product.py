@@ -16,6 +16,7 @@ from hub.launcher.embedded import Service
 from hub.launcher.installation import Installation
 from hub.launcher.ready import READY_FILE, is_marked_ready
 from hub.launcher.runas import RunAs, Rung
+from hub.launcher.serving import serves
 from hub.launcher.supervisor import Start, StopPhase, Unit
 from hub.lib.env import envsecret
 
@@ -24,6 +25,7 @@ DATA_FOLDER = PROJECT / "var"
 LOOPBACK = "127.0.0.0/8,::1/128"
 # The worker has five seconds to stop; what is under way at a receiver is given up before that.
 WORKER_ABORT_SECONDS = "3"
+FEWEST_TO_SET_ONE_APART = 3
 _URLS = {"postgres": "DATABASE_URL", "redis": "REDIS_URL"}
 _FRONT = frozenset({"web", "scheduler", "shop"})
 
@@ -93,14 +95,21 @@ class Product:
         """Return the product's own processes."""
         listen = ("--host", self.address.host, "--port", str(self.address.port))
         units = [
-            Unit("web", self.command("web", *listen), lambda _process: self.address.answers_ready()),
-            *(self._marking_unit(name, "worker") for name in self._worker_names()),
+            Unit("web", self.command("web", *listen), self._serves),
+            *(
+                self._marking_unit(name, "worker", "--queues", queues_of(number, self.workers))
+                for number, name in enumerate(self._worker_names(), start=1)
+            ),
             self._marking_unit("scheduler", "scheduler"),
         ]
         if self.demo:
             shop = self.command("demo_shop", "--url", self.address.url)
             units.append(Unit("shop", shop, lambda process: process.poll() is None))
         return units
+
+    def roll_order(self) -> list[str]:
+        """The processes that a new version of the code replaces, in the order in which that is done."""
+        return ["scheduler", *self._worker_names(), "web"]
 
     def stop_phases(self) -> list[StopPhase]:
         """Let in nothing new, finish what is being sent, and close the stores last."""
@@ -147,7 +156,21 @@ class Product:
     def _worker_names(self) -> list[str]:
         return ["worker", *(f"worker-{number}" for number in range(2, self.workers + 1))]
 
-    def _marking_unit(self, name: str, command: str) -> Unit:
+    def _serves(self, process: subprocess.Popen[bytes]) -> bool:
+        return serves(process.pid, self.address.port) and self.address.answers_ready()
+
+    def _marking_unit(self, name: str, command: str, *arguments: str) -> Unit:
         path = self.installation.ready_file(name)
-        start = self.command(command, ready_file=path)
+        start = self.command(command, *arguments, ready_file=path)
         return Unit(name, start, lambda process: is_marked_ready(path, process.pid))
+
+
+def queues_of(number: int, count: int) -> str:
+    """The queues of one of so many workers.
+
+    Up to two serve everything, so that one busy destination in two shards has both. From three on the last is apart
+    for slow receivers and the background, and the others never meet a call that hangs.
+    """
+    if count < FEWEST_TO_SET_ONE_APART:
+        return "deliver_fast,deliver_slow,background"
+    return "deliver_slow,background" if number == count else "deliver_fast"

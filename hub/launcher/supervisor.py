@@ -28,6 +28,10 @@ _LAST_CHANCE_SECONDS = 1.0
 _LEAST_STOP_SECONDS = 1.5
 _ENDS_BEFORE_GIVING_UP = 4
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A closed terminal sends SIGHUP, which must go on to end what runs in it.
+_ROLL_SIGNAL = signal.SIGUSR1
+_ROLL_READY_SECONDS = 120.0
+_ROLL_STOP_SECONDS = 30.0
 
 Start: TypeAlias = Callable[[int], subprocess.Popen[bytes]]
 
@@ -54,14 +58,28 @@ class StopPhase:
 
 @dataclass(slots=True)
 class Child:
-    """One unit's present state."""
+    """One unit's present state. While it is replaced, `old` goes on until `process` is ready, and is `leaving` then."""
 
     unit: Unit
     process: subprocess.Popen[bytes] | None = None
+    old: subprocess.Popen[bytes] | None = None
+    leaving: subprocess.Popen[bytes] | None = None
     is_ready: bool = False
     started_at: float = 0.0
     start_at: float = 0.0
     ends: int = 0
+
+    def processes(self) -> list[subprocess.Popen[bytes]]:
+        """Everything of this unit that may still run."""
+        return [process for process in (self.process, self.old, self.leaving) if process is not None]
+
+    def return_to_old(self) -> bool:
+        """Let the process that was to be replaced go on, if it still runs."""
+        old, self.old = self.old, None
+        if old is None or _has_ended(old):
+            return False
+        self.process, self.is_ready = old, True
+        return True
 
     def plan_restart(self, now: float) -> float:
         """Count one more end and return the pause after it: doubling, and short again after a long run."""
@@ -82,6 +100,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._children: dict[str, Child] = {}
         self._requests_to_stop = 0
+        self._is_roll_wanted = False
         self.log = LogPump(self._selector, stream)
 
     def watch_signals(self) -> None:
@@ -94,6 +113,7 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         for number in _STOP_SIGNALS:
             signal.signal(number, self._ask_to_stop)
+        signal.signal(_ROLL_SIGNAL, self._ask_to_roll)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup a closed terminal is no reason to stop
             signal.signal(signal.SIGHUP, self._ask_to_stop)
 
@@ -122,11 +142,30 @@ class Supervisor:
             raise
         return process.wait()
 
-    def run_until_stopped(self) -> None:
-        """Keep the units running until a signal asks for the end."""
+    def run_until_stopped(self, rolled: Sequence[str] = ()) -> None:
+        """Keep the units running until a signal asks for the end; another has those of `rolled` replaced."""
         with contextlib.suppress(Stopped):
             while True:
                 self.turn()
+                if self._is_roll_wanted:
+                    self._is_roll_wanted = False
+                    self.roll(rolled)
+
+    def roll(self, names: Sequence[str], ready_seconds: float = _ROLL_READY_SECONDS) -> bool:
+        """Replace units one after the other: the old process is asked to stop once the new one does its work.
+
+        When a new one does not come up, the old one goes on and so do the units after it: False.
+        """
+        for name in names:
+            child = self._children[name]
+            if child.process is None:  # it is about to start anew by itself
+                continue
+            self.log.say(name, "is being replaced")
+            if not self._start_successor(child, time.monotonic() + ready_seconds):
+                self.log.say(name, "goes on as it was, because the new process does not work")
+                return False
+            self._retire(child, time.monotonic() + _ROLL_STOP_SECONDS)
+        return True
 
     def stop(self, phases: Sequence[StopPhase], total_seconds: float) -> None:
         """Stop phase after phase, leaving each later one its least; what no phase names stops with the last."""
@@ -143,6 +182,9 @@ class Supervisor:
     def pids(self) -> dict[str, int]:
         """Return the process id of each unit that runs at this moment."""
         return {name: child.process.pid for name, child in self._children.items() if child.process is not None}
+
+    def _ask_to_roll(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_roll_wanted = True
 
     def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         self._requests_to_stop += 1
@@ -168,12 +210,36 @@ class Supervisor:
                 child.started_at = now
                 child.process = self._launch(child.unit.name, child.unit.start)
         elif _has_ended(child.process):
+            if child.return_to_old():
+                return
             pause = child.plan_restart(now)
             code = child.process.poll()
             self.log.say(child.unit.name, f"ended with code {code}, starts again in {pause:g} s")
             child.process = None
         elif not child.is_ready:
             child.is_ready = child.unit.is_ready(child.process)
+
+    def _start_successor(self, child: Child, deadline: float) -> bool:
+        """Start a new process beside the running one and wait until it is ready; False leaves the running one alone."""
+        running, child.process = child.process, self._launch(child.unit.name, child.unit.start)
+        successor = child.process
+        child.old, child.is_ready, child.started_at = running, False, time.monotonic()
+        while child.process is successor and not child.is_ready:
+            self.turn(pause=_LOOK_AGAIN_SECONDS)
+            if time.monotonic() > deadline and successor.returncode is None:
+                _signal_group(successor, signal.SIGKILL)
+        child.old, child.leaving = None, child.old
+        return child.process is successor
+
+    def _retire(self, child: Child, deadline: float) -> None:
+        """End the replaced process in good order, looking after the other units meanwhile."""
+        if child.leaving is not None and not _has_ended(child.leaving):
+            child.leaving.send_signal(child.unit.stop_signal)
+            while not _has_ended(child.leaving):
+                if time.monotonic() > deadline:
+                    _signal_group(child.leaving, signal.SIGKILL)
+                self.turn(pause=_LOOK_AGAIN_SECONDS)
+        child.leaving = None
 
     def _launch(self, name: str, start: Start) -> subprocess.Popen[bytes]:
         pipe = self.log.open(name)
@@ -184,7 +250,7 @@ class Supervisor:
 
     def _stop_together(self, children: Sequence[Child], seconds: float) -> None:
         """Ask politely, then insist, then kill."""
-        processes = {child.process: child.unit for child in children if child.process is not None}
+        processes = {process: child.unit for child in children for process in child.processes()}
         for process, unit in processes.items():
             process.send_signal(unit.stop_signal)
         self._await_ends(processes, seconds)
@@ -195,7 +261,8 @@ class Supervisor:
             _signal_group(process, signal.SIGKILL)
             process.wait()
         for child in children:
-            child.process, child.is_ready = None, False
+            child.process = child.old = child.leaving = None
+            child.is_ready = False
 
     def _await_ends(self, processes: Iterable[subprocess.Popen[bytes]], seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -56,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, default=8000, help="port to listen on, 0 for any (default %(default)s)")
     parser.add_argument("--data", type=Path, default=DATA_FOLDER, help="folder for data (default %(default)s)")
     parser.add_argument("--demo", action="store_true", help="add a workspace with a source, a receiver and an admin")
-    parser.add_argument("--workers", type=_positive, default=1, help="number of worker processes (default %(default)s)")
+    workers = "number of worker processes; of three or more the last is for slow receivers (default %(default)s)"
+    parser.add_argument("--workers", type=_positive, default=1, help=workers)
     parser.add_argument("--json", action="store_true", help="print one JSON line when ready, and nothing else")
 
 
@@ -100,7 +101,7 @@ def run(options: Options) -> None:
     try:
         with contextlib.suppress(Stopped):
             _start(supervisor, product, options)
-            supervisor.run_until_stopped()
+            supervisor.run_until_stopped(product.roll_order())
     finally:
         installation.withdraw_environment()
         supervisor.stop(product.stop_phases(), STOP_SECONDS)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off", ""}
+LAST_PORT = 65_535
 
 
 class BadEnvironment(ValueError):
@@ -69,3 +70,11 @@ def envnetworks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(word) for word in envlist(name))
     except ValueError as error:
         raise BadEnvironment(f"{name} must hold ranges such as 10.0.0.0/8: {error}") from error
+
+
+def envports(name: str) -> frozenset[int]:
+    """Comma-separated port numbers."""
+    words = envlist(name)
+    if not all(word.isascii() and word.isdigit() and 0 < int(word) <= LAST_PORT for word in words):
+        raise BadEnvironment(f"{name} must hold port numbers such as 9000,9443")
+    return frozenset(map(int, words))

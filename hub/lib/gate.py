@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -43,6 +43,10 @@ NEVER: tuple[Network, ...] = tuple(
 # An IPv4 address in its last 32 bits: IPv4-compatible, NAT64, and the translated form of RFC 2765.
 CARRIERS: tuple[IPv6Network, ...] = tuple(IPv6Network(text) for text in ("::/96", "64:ff9b::/96", "::ffff:0:0:0/96"))
 
+# NAT64 for one network's own use holds the IPv4 address behind its 48 bits, or last when a longer prefix was chosen.
+LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
+LOCAL_NAT64_SUFFIX_BITS = 40
+
 BAD_CHARACTER = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\\]")
 LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 HOST = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*\Z")
@@ -61,11 +65,15 @@ class BlockedURL(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The operator's policy: private ranges opened, ports added, whether public receivers must speak TLS."""
+    """The operator's policy: private ranges opened, ports added, whether public receivers must speak TLS.
+
+    `on_refusal` hears the code of each call that is refused, for whoever counts them.
+    """
 
     allow_private: Sequence[Network] = ()
     extra_ports: frozenset[int] = frozenset()
     require_https: bool = False
+    on_refusal: Callable[[str], None] = field(default=lambda _code: None, compare=False, repr=False)
 
     def refusal(self, ip: str, port: int, scheme: str) -> str | None:
         """Why a socket to this resolved address may not be opened, or None."""
@@ -171,11 +179,23 @@ def disguises(ip: str) -> list[Address]:
         return [address.ipv4_mapped]
     if address.sixtofour is not None:
         return [address, address.sixtofour]
+    if address.teredo is not None:
+        return [address, *address.teredo]
+    if address in LOCAL_NAT64:
+        return [address, local_nat64(address)]
     if address == IPv6Address("::1"):
         return [address]
     if within(address, CARRIERS):
         return [address, IPv4Address(int(address) & 0xFFFFFFFF)]
     return [address]
+
+
+def local_nat64(address: IPv6Address) -> IPv4Address:
+    """The IPv4 address inside, by RFC 6052: a prefix of 48 bits leaves zeros behind it, any longer one does not."""
+    number = int(address)
+    if number & (1 << LOCAL_NAT64_SUFFIX_BITS) - 1:
+        return IPv4Address(number & 0xFFFFFFFF)
+    return IPv4Address((number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF)
 
 
 def within(address: Address, networks: Sequence[Network]) -> bool:

@@ -218,7 +218,8 @@ class Wire:
                 self._timeout_ms = timeout_ms
             if collect != self._collecting:
                 self._collect(collect)
-        except BlockedURL:
+        except BlockedURL as error:
+            self._gate.on_refusal(error.code)
             return "blocked"
         except (UnicodeError, ValueError, pycurl.error):
             return "send"
@@ -228,13 +229,16 @@ class Wire:
         """What the call came to, by libcurl's code; the wire is free for the next one after this."""
         easy = self.easy
         status = easy.getinfo(pycurl.RESPONSE_CODE)
-        pieces = self._body
+        pieces, headers = self._body, self._header_lines
+        if 300 <= status < 400 and not headers:  # the owner is always told where to
+            target = easy.getinfo_raw(pycurl.REDIRECT_URL)
+            headers = (b"location: " + target,) if target else ()
         answer = Answer(
             status,
             None if code == 0 else self._error(code, status),
             None if status < 300 else float(easy.getinfo(pycurl.RETRY_AFTER)) or None,
             pieces[0] if len(pieces) == 1 else b"".join(pieces),
-            self._header_lines,
+            headers,
             easy.getinfo(pycurl.TOTAL_TIME) * 1000.0,
             self._truncated or code in CUT,
             code == 0 or easy.getinfo(pycurl.REQUEST_SIZE) > 0,
@@ -307,8 +311,12 @@ class Wire:
         """libcurl's question before each connection, with the resolved address."""
         family, kind, protocol, address = target
         self._address_count += 1
-        if family not in (socket.AF_INET, socket.AF_INET6) or self._gate.refusal(address[0], address[1], self._scheme):
+        refusal: str | None = "blocked_address"
+        if family in (socket.AF_INET, socket.AF_INET6):
+            refusal = self._gate.refusal(address[0], address[1], self._scheme)
+        if refusal is not None:
             self._refused_count += 1
+            self._gate.on_refusal(refusal)
             return int(pycurl.SOCKET_BAD)
         opened = socket.socket(family, kind, protocol)
         if self.watch is not None:

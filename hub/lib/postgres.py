@@ -15,10 +15,12 @@ from typing import Any
 from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool
 
+BACKGROUND_CONNECTIONS = 3
+BACKGROUND_STATEMENT_TIMEOUT = "5min"
 Row = tuple[object, ...]
 PgConnection = Connection[Row]
 _lock = threading.Lock()
-_pools: dict[tuple[int, str], _Pool] = {}
+_pools: dict[tuple[int, str, str], _Pool] = {}
 _source: list[Callable[[], str]] = []
 
 SESSION = """
@@ -43,6 +45,12 @@ def prepare_session(connection: Connection[Row]) -> None:
     connection.autocommit = True
     connection.prepare_threshold = 0
     connection.execute(SESSION)
+
+
+def prepare_background_session(connection: Connection[Row]) -> None:
+    """Set the same, and give long statements their time: nobody waits for them."""
+    prepare_session(connection)
+    connection.execute("SELECT set_config('statement_timeout', %s, false)", [BACKGROUND_STATEMENT_TIMEOUT])
 
 
 def connect() -> Connection[Row]:
@@ -75,7 +83,16 @@ class _Pool(ConnectionPool[Connection[Row]]):
 
 def pool(size: int = 12) -> ConnectionPool[Connection[Row]]:
     """This process's pool for the present database; made on first use."""
-    key = (os.getpid(), dsn())
+    return _pool("headwater", size, prepare_session)
+
+
+def background_pool() -> ConnectionPool[Connection[Row]]:
+    """Connections of their own for work in the background, few and known by name, so that it uses up no others."""
+    return _pool("headwater-background", BACKGROUND_CONNECTIONS, prepare_background_session)
+
+
+def _pool(name: str, size: int, configure: Callable[[Connection[Row]], None]) -> ConnectionPool[Connection[Row]]:
+    key = (os.getpid(), dsn(), name)
     found = _pools.get(key)
     if found is not None:
         return found
@@ -83,15 +100,16 @@ def pool(size: int = 12) -> ConnectionPool[Connection[Row]]:
         if key not in _pools:
             _pools[key] = _Pool(
                 key[1],
-                min_size=1,
+                min_size=1 if configure is prepare_session else 0,
                 max_size=size,
                 timeout=6.0,
                 max_idle=60.0,
                 reconnect_timeout=5.0,
-                configure=prepare_session,
+                configure=configure,
                 check=lambda connection: _pools[key].refuse_dropped(connection),
                 open=True,
-                name="headwater",
+                name=name,
+                kwargs={"application_name": name},
             )
         return _pools[key]
 

@@ -14,7 +14,7 @@ import pytest
 
 from hub.launcher.errors import LaunchError
 from hub.launcher.runas import RunAs, Rung
-from hub.launcher.supervisor import Child, StopPhase, Supervisor, Unit
+from hub.launcher.supervisor import Child, Stopped, StopPhase, Supervisor, Unit
 from launcher.processes import descendants, is_alive
 
 ALL_AT_ONCE = [StopPhase(frozenset(), 5.0)]
@@ -119,6 +119,77 @@ def test_phases_stop_one_after_the_other(supervisor: Supervisor, folder: Path) -
     supervisor.add(units, 10)
     supervisor.stop([StopPhase(frozenset({name}), 5.0) for name in ("web", "worker", "store")], 15.0)
     assert order.read_text().split() == ["web", "worker", "store"]
+
+
+def test_a_replaced_unit_is_asked_to_stop_only_when_the_new_one_is_ready(supervisor: Supervisor, folder: Path) -> None:
+    def is_ready(process: subprocess.Popen[bytes]) -> bool:
+        seen.append(sorted(pid for pid in (first.get("pid", process.pid), process.pid) if is_alive(pid)))
+        return len(seen) > 3
+
+    first: dict[str, int] = {}
+    seen: list[list[int]] = []
+    supervisor.add([Unit("web", shell("sleep 1000"), is_ready)], 10)
+    first["pid"] = old = supervisor.pids()["web"]
+    seen.clear()
+    assert supervisor.roll(["web"])
+    new = supervisor.pids()["web"]
+    assert new != old
+    assert seen == [sorted([old, new])] * 4
+    assert (is_alive(old), is_alive(new)) == (False, True)
+
+
+def test_units_are_replaced_one_after_the_other(supervisor: Supervisor, folder: Path) -> None:
+    note = "trap 'echo end {0} >> {1}; exit' TERM; echo start {0} >> {1}; while :; do sleep 0.01; done"
+    order = folder / "order"
+
+    def is_noted(process: subprocess.Popen[bytes], name: str = "") -> bool:
+        return order.exists() and f"start {name}" in order.read_text()
+
+    names = ("scheduler", "worker", "web")
+    units = [Unit(n, shell(note.format(n, order)), lambda process, n=n: is_noted(process, n)) for n in names]
+    supervisor.add(units, 10)
+    order.write_text("")
+    assert supervisor.roll(names)
+    assert order.read_text().splitlines() == [f"{what} {name}" for name in names for what in ("start", "end")]
+
+
+@pytest.mark.parametrize(("script", "seconds"), [("exit 3", 60.0), ("sleep 1000", 0.1)])
+def test_a_unit_whose_new_process_does_not_work_goes_on_as_it_was(
+    supervisor: Supervisor, folder: Path, printed: io.StringIO, script: str, seconds: float
+) -> None:
+    running = folder / "running"
+    both = shell(f"if [ -e {running} ]; then {script}; fi; touch {running}; sleep 1000")
+    ready: set[int] = set()
+    web = Unit("web", both, lambda process: process.pid in ready or (not ready and running.exists()))
+    supervisor.add([web, unit("worker", "sleep 1000")], 10)
+    before = supervisor.pids()
+    ready.add(before["web"])
+    assert not supervisor.roll(["web", "worker"], ready_seconds=seconds)
+    assert supervisor.pids() == before
+    assert is_alive(before["web"])
+    assert "goes on as it was" in printed.getvalue()
+    supervisor.turn(pause=0.0)
+    assert supervisor.pids() == before
+
+
+def test_a_request_to_stop_ends_old_and_new_alike(supervisor: Supervisor, folder: Path) -> None:
+    old: list[int] = []
+
+    def is_ready(process: subprocess.Popen[bytes]) -> bool:
+        if old and process.pid not in old:
+            old.append(process.pid)
+            supervisor._ask_to_stop(signal.SIGTERM, None)
+            return False
+        return True
+
+    supervisor.add([Unit("web", shell("sleep 1000"), is_ready)], 10)
+    old.append(supervisor.pids()["web"])
+    with pytest.raises(Stopped):
+        supervisor.roll(["web"])
+    assert all(map(is_alive, old))
+    supervisor.stop(ALL_AT_ONCE, 5.0)
+    assert len(old) == 2
+    assert not any(map(is_alive, old))
 
 
 SCRIPT = """

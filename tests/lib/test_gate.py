@@ -55,6 +55,24 @@ def test_an_opened_tunnel_range_does_not_open_the_private_address_inside() -> No
     assert gate.refusal("64:ff9b::a00:1", 443, "https") == "blocked_address"
 
 
+@pytest.mark.parametrize(
+    ("opened", "ip", "code"),
+    [
+        ("64:ff9b:1::/48", "64:ff9b:1:808:8:800::", None),
+        ("64:ff9b:1::/48", "64:ff9b:1:a9fe:a9:fe00::", "blocked_address"),
+        ("64:ff9b:1::/48", "64:ff9b:1::a9fe:a9fe", "blocked_address"),
+        ("64:ff9b:1::/48", "64:ff9b:1:ffff::a00:1", "blocked_address"),
+        ("2001::/32", "2001:0:808:808::f7f7:f7f7", None),
+        ("2001::/32", "2001:0:808:808::5601:5601", "blocked_address"),
+        ("2001::/32", "2001:0:a9fe:a9fe::f7f7:f7f7", "blocked_address"),
+        ("2002::/16", "2002:808:808::1", None),
+        ("2002::/16", "2002:7f00:1::1", "blocked_address"),
+    ],
+)
+def test_an_opened_tunnel_is_judged_by_the_address_that_it_leads_to(opened: str, ip: str, code: str | None) -> None:
+    assert Gate(allow_private=(ip_network(opened),)).refusal(ip, 443, "https") == code
+
+
 class OwnAddress(socket.socket):
     """What the kernel does for an address of this machine: it becomes the source as well."""
 
@@ -138,6 +156,27 @@ def test_a_url_has_one_normal_form(url: str, normal: str) -> None:
         ("http://[fe80::1%25lo]/", "bad_host"),
         ("http://127.0.0.1/", "blocked_address"),
         ("http://①②⑦.⓪.⓪.①/", "blocked_address"),
+        ("http://１２７.０.０.１/", "blocked_address"),
+        ("http://127。0。0。1/", "blocked_address"),
+        ("http://0/", "bad_host"),
+        ("http://1.1/", "bad_host"),
+        ("http://0x7f000001/", "bad_host"),
+        ("http://127.0.0.1./", "blocked_address"),
+        ("http://127.0.0.0x1/", "bad_host"),
+        ("http://[::127.0.0.1]/", "blocked_address"),
+        ("http://[0:0:0:0:0:ffff:7f00:1]/", "blocked_address"),
+        ("https://@example.com/", "userinfo"),
+        ("https://example.com%00.evil.example/", "bad_host"),
+        ("https://example.com%2f@127.0.0.1/", "userinfo"),
+        ("https://example.com/\x7f", "bad_character"),
+        ("https://example.com/\u2028", "bad_character"),
+        ("https://exa mple.com/", "bad_character"),
+        ("https://ex\u200bample.com\\/", "bad_character"),
+        ("https://example.com#@127.0.0.1/", "fragment"),
+        ("https://" + "a" * 64 + ".example/", "bad_host"),
+        ("https://xn--.example/", "bad_host"),
+        ("javascript:alert(1)", "bad_scheme"),
+        ("https:example.com", "bad_host"),
         ("http://[::ffff:169.254.169.254]/", "blocked_address"),
         ("https://example.com/" + "a" * 8_000, "url_too_long"),
     ],

@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import datetime
 import socket
-import ssl
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 
 import pycurl
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from hub.lib.net import Answer, Gate, Wire, call
+from tests.certificates import own_certificate, server_context
 from tests.receivers import Receiver
 
 LOOPBACK = Gate(allow_private=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
@@ -229,33 +225,29 @@ def test_headers_are_collected_only_when_asked_for(receiver: Receiver) -> None:
     wire.close()
 
 
-def own_certificate(folder: Path) -> Path:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "own.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
-
-
 def test_a_certificate_that_nobody_vouches_for_is_a_tls_error(tmp_path: Path) -> None:
     path = own_certificate(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    with Receiver(tls=context) as receiver:
+    with Receiver(tls=server_context(path)) as receiver:
         answer = call(LOOPBACK, "POST", receiver.url(), (), b"{}")
         assert (answer.error, answer.sent) == ("tls", False)
-        trusting = Wire(LOOPBACK, ca_file=str(path))
-        trusting.load("POST", receiver.url(), (), b"{}", 5_000)
-        assert perform(trusting).status == 200
-        trusting.close()
+        assert trusting(path, receiver).status == 200
+
+
+@pytest.mark.parametrize(("ip", "days_left"), [("127.0.0.2", 1), ("127.0.0.1", -1)])
+def test_a_trusted_certificate_for_another_host_or_of_another_time_is_a_tls_error(
+    tmp_path: Path, ip: str, days_left: int
+) -> None:
+    path = own_certificate(tmp_path, ip, days_left)
+    with Receiver(tls=server_context(path)) as receiver:
+        answer = trusting(path, receiver)
+        assert (answer.error, answer.sent) == ("tls", False)
+        assert not receiver.requests
+
+
+def trusting(certificate: Path, receiver: Receiver) -> Answer:
+    """Call a receiver whose certificate is believed as far as it goes."""
+    wire = Wire(LOOPBACK, ca_file=str(certificate))
+    wire.load("POST", receiver.url(), (), b"{}", 5_000)
+    answer = perform(wire)
+    wire.close()
+    return answer

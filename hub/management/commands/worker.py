@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import warnings
 from typing import Any
@@ -9,12 +10,16 @@ from typing import Any
 from celery.exceptions import SecurityWarning
 from django.core.management.base import BaseCommand, CommandParser
 
-from hub.celery import app
+from hub.celery import QUEUES, app
+from hub.delivery import worker
 from hub.launcher.errors import EXIT_CODE, LaunchError
 from hub.launcher.limits import require_open_files
+from hub.lib import background
 from hub.management.starting import require_fitting_database
 
-_QUEUES = "deliver_fast,deliver_slow,background"
+MOST_SLOTS = 500
+# Threads beside the slots: hints that find no slot must still be read and dropped, or they would pile up in the broker.
+SPARE_THREADS = 4
 
 
 class Command(BaseCommand):
@@ -22,9 +27,14 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--concurrency", type=int, default=50, help="number of threads (default %(default)s)")
+        parser.add_argument(
+            "--concurrency", type=_slots, default=worker.SLOTS, help="pipelines run at once (default %(default)s)"
+        )
+        parser.add_argument(
+            "--queues", type=_queues, default=",".join(QUEUES), help="queues to serve (default %(default)s)"
+        )
 
-    def handle(self, *, concurrency: int, **_options: Any) -> None:
+    def handle(self, *, concurrency: int, queues: str, **_options: Any) -> None:
         """Work until told to stop. Workers need not know each other, so they do not talk to each other."""
         require_fitting_database(self)
         try:
@@ -34,5 +44,22 @@ class Command(BaseCommand):
             sys.exit(EXIT_CODE)
         # Celery warns of root because of pickle, which this application does not accept.
         warnings.simplefilter("ignore", SecurityWarning)
-        options = ["--pool=threads", f"--concurrency={concurrency}", f"--queues={_QUEUES}", "--loglevel=WARNING"]
+        worker.set_slots(concurrency if set(queues.split(",")) != {"background"} else 0)
+        threads = concurrency + background.THREADS + SPARE_THREADS
+        options = ["--pool=threads", f"--concurrency={threads}", f"--queues={queues}", "--loglevel=WARNING"]
         app.worker_main(["--quiet", "worker", *options, "--without-gossip", "--without-mingle", "--without-heartbeat"])
+
+
+def _slots(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_SLOTS:
+        raise argparse.ArgumentTypeError(f"{text} is no number of pipelines: choose one from 1 to {MOST_SLOTS}")
+    return int(text)
+
+
+def _queues(text: str) -> str:
+    """Check the names: Celery would make a queue of any name, and nobody would ever fill it."""
+    names = text.split(",")
+    unknown = sorted(set(names) - set(QUEUES))
+    if unknown or len(set(names)) != len(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of queues: choose of {', '.join(QUEUES)}, each once")
+    return text
