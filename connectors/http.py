@@ -9,8 +9,8 @@ What depends on more than one answer (circuit breaker, "the last ten calls were 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -201,6 +201,7 @@ SPLIT_REFUSED = Verdict(
     Outcome.TOO_LARGE, "batch_refused", "The receiver refuses the batch without saying which event."
 )
 UNCONFIRMED = _rejected("unconfirmed", "Nobody knows whether this arrived, and sending it twice would do harm.")
+COUNT_MISMATCH = "count_mismatch"
 MISSING_ITEM = _retry("missing_item", "The receiver answered for other events of the batch and not for this one.")
 
 ERRORS: Mapping[str, Verdict] = {
@@ -239,18 +240,16 @@ def judge(response: Response, item_count: int = 1, is_repeatable: bool = True) -
         return UNCONFIRMED if is_unconfirmed else verdict
     if response.status == 503 and _stated_wait(response) is not None:
         return BUSY
-    if item_count > 1 and response.status in BATCH_STATUSES:
-        return BATCH_STATUSES[response.status]
-    return judge_status(response.status)
+    verdict = judge_status(response.status)
+    if item_count > 1 and verdict.outcome is Outcome.REJECTED and response.status not in SAID_OF_ALL:
+        return BATCH_STATUSES.get(response.status, SPLIT_REFUSED)
+    return verdict
 
 
-# What means something else when several events shared the request: nobody has said yet which of them is to blame.
-BATCH_STATUSES: Mapping[int, Verdict] = {
-    400: SPLIT_REFUSED,
-    403: LOCKED_OUT,
-    413: SPLIT_TOO_LARGE,
-    422: SPLIT_REFUSED,
-}
+# When several events shared the request, nobody has said yet which of them is to blame, but with some statuses.
+BATCH_STATUSES: Mapping[int, Verdict] = {403: LOCKED_OUT, 413: SPLIT_TOO_LARGE}
+# These speak of the address or the method, which are the same for each.
+SAID_OF_ALL = frozenset({404, 405, 501, 505})
 
 
 def judge_status(status: int) -> Verdict:
@@ -293,7 +292,21 @@ def _message(verdict: Verdict, response: Response) -> str:
 def _interpret_each(request: RequestSpec, response: Response) -> list[ItemOutcome]:
     """Read a 207: a JSON array of `{"status", "index"?, "message"?}`; what it does not mention is tried again."""
     entries = _entries(response.body)
-    return [_of_entry(index, entries.get(position)) for position, index in enumerate(request.covers)]
+    items = [_of_entry(index, entries.get(position)) for position, index in enumerate(request.covers)]
+    if len(items) > 1 and all(item.status == 403 for item in items):
+        return [_locked_out(item) for item in items]
+    return items
+
+
+def _locked_out(item: ItemOutcome) -> ItemOutcome:
+    return replace(item, outcome=LOCKED_OUT.outcome, message=f"403: {LOCKED_OUT.advice}", scope=LOCKED_OUT.scope)
+
+
+def warn_if_fewer(items: Sequence[ItemOutcome], accepted_count: int) -> list[ItemOutcome]:
+    """For vendors that say how many of a batch they took, and not which: fewer than sent is a warning on each."""
+    if sum(item.outcome is Outcome.DELIVERED for item in items) <= accepted_count:
+        return list(items)
+    return [replace(item, warnings=(*item.warnings, COUNT_MISMATCH)) for item in items]
 
 
 def _of_entry(index: int, entry: tuple[int, str] | None) -> ItemOutcome:
@@ -303,6 +316,8 @@ def _of_entry(index: int, entry: tuple[int, str] | None) -> ItemOutcome:
     if 200 <= status < 300:
         return _delivered(index, status)
     verdict = judge_status(status)
+    if verdict.outcome is Outcome.DISABLED:  # gone or unpaid is this one item's: the receiver took the others
+        verdict = _rejected(verdict.reason, verdict.advice)
     message = f"{status}: {said or verdict.advice}"
     return ItemOutcome(index, verdict.outcome, status, verdict.reason, message, None, verdict.scope)
 

@@ -13,9 +13,19 @@ from email.utils import parsedate_to_datetime
 Headers = Iterable[tuple[str, str]]
 
 NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,9})?", re.ASCII)
-# `RateLimit: "burst";r=0;t=30` and the older `RateLimit: limit=10, remaining=0, reset=30`
-RATE_LIMIT = re.compile(r"(?:^|[;,\s])(?:t|reset)\s*=\s*([0-9]{1,15})(?:$|[;,\s])", re.ASCII)
-RESET_HEADERS = ("ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset")
+# `RateLimit: "burst";r=0;t=30`, the older `RateLimit: limit=10, remaining=0, reset=30`, and `…: total=9; resets=30`
+RATE_LIMIT = re.compile(r"(?:^|[;,\s])(?:t|resets?)\s*=\s*([0-9]{1,15})(?:$|[;,\s])", re.ASCII)
+# Vendors put their own names before and between: what a header means is told by these words in it.
+NAMES_A_LIMIT = re.compile(r"rate-?limit")
+MILLISECONDS = ("-ms", "-milliseconds")
+# In order of trust, and the shortest of several: the wait itself, the moment when the limit resets, the length of the
+# window that was used up.
+RESETS = (
+    re.compile(r"reset-after(?:-ms|-milliseconds)?$"),
+    re.compile(r"reset(?:-ms|-milliseconds)?$"),
+    re.compile(r"interval(?:-ms|-milliseconds)?$"),
+)
+WAITS_IN_MILLISECONDS = ("retry-after-ms", "x-retry-after-ms", "x-ms-retry-after-ms")
 
 # Nobody asks to wait for thirty years; and no clock of a receiver is in 1970. So the magnitude tells them apart.
 FIRST_EPOCH_SECOND = 1e9
@@ -25,9 +35,10 @@ FIRST_EPOCH_MILLISECOND = 1e12
 def retry_after(headers: Headers, now: datetime | None) -> float | None:
     """Read `Retry-After-Ms` and `Retry-After` (seconds, a fraction of them, or a date)."""
     found = {name.lower(): value.strip() for name, value in headers}
-    milliseconds = _number(found.get("retry-after-ms", ""))
-    if milliseconds is not None:
-        return milliseconds / 1000
+    for name in WAITS_IN_MILLISECONDS:
+        milliseconds = _number(found.get(name, ""))
+        if milliseconds is not None:
+            return milliseconds / 1000
     text = found.get("retry-after", "")
     seconds = _number(text)
     return seconds if seconds is not None else _until_date(text, now)
@@ -35,13 +46,21 @@ def retry_after(headers: Headers, now: datetime | None) -> float | None:
 
 def until_limit_resets(headers: Headers, now: datetime | None) -> float | None:
     """Read when a rate limit's window ends. Only for an answer that says "too many": others carry it as mere news."""
-    found = {name.lower(): value.strip() for name, value in headers}
-    for name in RESET_HEADERS:
-        seconds = _until_moment(_number(found.get(name, "")), now)
-        if seconds is not None:
-            return seconds
-    stated = RATE_LIMIT.search(found.get("ratelimit", ""))
-    return float(stated.group(1)) if stated else None
+    found = {name.lower(): value.strip() for name, value in headers if NAMES_A_LIMIT.search(name.lower())}
+    for pattern in RESETS:
+        waits = [_wait(name, value, now) for name, value in found.items() if pattern.search(name)]
+        known = [wait for wait in waits if wait is not None]
+        if known:
+            return min(known)
+    stated = [float(match.group(1)) for match in map(RATE_LIMIT.search, found.values()) if match]
+    return min(stated, default=None)
+
+
+def _wait(name: str, value: str, now: datetime | None) -> float | None:
+    number = _number(value)
+    if number is not None and name.endswith(MILLISECONDS) and number < FIRST_EPOCH_MILLISECOND:
+        return number / 1000
+    return _until_moment(number, now)
 
 
 def _number(text: str) -> float | None:

@@ -47,7 +47,7 @@ app.conf.update(
     },
     timezone="UTC",
 )
-app.autodiscover_tasks(["hub.delivery"])
+app.autodiscover_tasks(["hub.delivery", "hub.jobs"])
 
 
 @setup_logging.connect

@@ -11,18 +11,21 @@ from pathlib import Path
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from hub.lib.env import BadEnvironment, envbool, envint, envlist, envnetworks, envsecret, envstr
+from hub.lib.env import BadEnvironment, envbool, envint, envlist, envnetworks, envports, envsecret, envstr
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = envbool("DEBUG")
 PUBLIC_URL = envstr("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 DATA_FOLDER = envstr("DATA_FOLDER") or str(BASE_DIR)
+STORAGE_FOLDER = envstr("STORAGE_FOLDER")
 ALLOWED_HOSTS = envlist("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 SECRET_KEY = envsecret("SECRET_KEY") or secrets.token_urlsafe(48)
 SECRETS_KEYS = envsecret("SECRETS_KEYS")
 TRUSTED_PROXIES = envnetworks("TRUSTED_PROXIES")
 ALLOW_PRIVATE_NETWORKS = envnetworks("ALLOW_PRIVATE_NETWORKS")
+ALLOW_PLAIN_HTTP = envbool("ALLOW_PLAIN_HTTP")
+OUTBOUND_PORTS = envports("OUTBOUND_PORTS")
 
 # Stores
 DATABASE_URL = envsecret("DATABASE_URL", "postgresql://headwater@127.0.0.1:5432/headwater")
@@ -60,14 +63,29 @@ CONNECTOR_PACKAGES = ["connectors.destinations", *envlist("CONNECTOR_PACKAGES")]
 # Delivery: how long a stopping worker lets calls that are under way go on
 WORKER_ABORT_SECONDS = envint("WORKER_ABORT_SECONDS", 15)
 
+# Long work: which class takes the steps of which kind of job
+JOB_KINDS = {
+    "repair.retry": "hub.delivery.repair.steps.RetryLetters",
+    "repair.discard": "hub.delivery.repair.steps.DiscardLetters",
+    "repair.retry_now": "hub.delivery.repair.steps.HastenRows",
+}
+
 # Ingest
 WEB_WORKERS = envint("WEB_WORKERS", 2, minimum=1)
 UNKNOWN_KEY_STATUS = envint("UNKNOWN_KEY_STATUS", 401, minimum=200)
 INGEST_QUEUE_EVENTS = envint("INGEST_QUEUE_EVENTS", 20_000, minimum=100)
 
+# Slow clients: how long they may take, how slow they may be, and what one process holds of their bodies
+HEADER_SECONDS = min(60, envint("HEADER_SECONDS", 8, minimum=1))
+BODY_SECONDS: float = envint("BODY_SECONDS", 15, minimum=1)
+BODY_BYTES_PER_SECOND = envint("BODY_BYTES_PER_SECOND", 1024)
+BODIES_MEGABYTES = envint("BODIES_MEGABYTES", 64, minimum=1)
+UNREAD_SECONDS = envint("UNREAD_SECONDS", 30, minimum=1)
+
 INSTALLED_APPS = [
     "hub.apps.HubConfig",
     "tenants",
+    "hub.jobs",
     "hub.events",
     "hub.delivery",
     "hub.demo.apps.DemoConfig",

@@ -5,7 +5,8 @@
 
 Paths: /ok /echo /status/<code> /delay/<ms> /busy /redirect /moved /hang /drip /slow-headers /processing
 /endless-headers /huge /huge-declared /gzip-bomb /close /cut /garbage. `script(path, statuses)` answers a path with each
-status in turn, then with 200. It speaks HTTP/1.1 over raw asyncio, in a thread and loop of its own.
+status in turn, then with 200; `rule(path, decide)` by a function of the request. It speaks HTTP/1.1 over raw asyncio,
+in a thread and loop of its own.
 """
 
 from __future__ import annotations
@@ -36,6 +37,15 @@ class Request:
     header_lines: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a rule of a test's own answers."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[str, ...] = ()
+
+
 class Receiver:
     """Runs from `with` to its end; `requests` is safe to read at any time."""
 
@@ -46,6 +56,8 @@ class Receiver:
         self._under_way = 0
         self._tls, self._backlog = tls, backlog
         self._scripts: dict[str, deque[int]] = {}
+        self._rules: dict[str, Callable[[Request], Reply]] = {}
+        self._redirects: dict[str, tuple[int, str]] = {}
         self._loop = asyncio.new_event_loop()
         self._is_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)
@@ -66,6 +78,15 @@ class Receiver:
 
     def script(self, path: str, statuses: Iterable[int]) -> str:
         self._scripts[path] = deque(statuses)
+        return self.url(path)
+
+    def script_redirect(self, status: int, target: str) -> str:
+        """A URL that answers with this status and sends its callers elsewhere."""
+        self._redirects[f"/moved/{status}"] = (status, target)
+        return self.url(f"/moved/{status}")
+
+    def rule(self, path: str, decide: Callable[[Request], Reply]) -> str:
+        self._rules[path] = decide
         return self.url(path)
 
     def paths(self) -> list[str]:
@@ -119,7 +140,15 @@ class Receiver:
         if path in self._scripts:
             statuses = self._scripts[path]
             return await plain(writer, statuses.popleft() if statuses else 200)
+        if path in self._rules:
+            reply = self._rules[path](request)
+            return await plain(writer, reply.status, reply.body, *reply.headers)
+        if path in self._redirects:
+            status, target = self._redirects[path]
+            return await plain(writer, status, b"", f"Location: {target}")
         name, _, rest = path[1:].partition("/")
+        if name == "moving":
+            return await plain(writer, 200, b"", 'Alt-Svc: h2=":1"', "Strict-Transport-Security: max-age=9999")
         if name == "status":
             return await plain(writer, int(rest))
         if name == "unstorable":  # a multi-status answer whose text no database takes

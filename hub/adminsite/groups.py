@@ -1,7 +1,8 @@
 """The groups of staff, and what each may do. The one table of rights in the admin.
 
-Every page only reads; the right to "change" a model is the right to run its acts. Two rights are in no group and are
-for superusers: changing people, and rotating a write key, which shows a secret.
+Every page only reads; the right to "change" a model is the right to run its acts. Some rights are in no group and are
+for superusers: changing people, rotating a write key, which shows a secret, and adding or deleting OAuth apps and
+adding their keys, which lets somebody in.
 """
 
 from __future__ import annotations
@@ -11,15 +12,20 @@ from typing import Any
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Q
 
-ROOMS = ("tenants", "events", "delivery")
-RETRYING = frozenset({"delivery.change_retryrow", "delivery.change_deadletter"})
+ROOMS = ("tenants", "events", "delivery", "jobs")
+RETRYING = frozenset({"delivery.change_retryrow", "delivery.change_deadletter", "jobs.change_job"})
 OPERATING = frozenset(
     {
         "tenants.change_workspace",
         "tenants.change_source",
         "tenants.change_writekey",
+        "tenants.change_oauthapp",
+        "tenants.change_oauthkey",
+        "tenants.change_oauthtoken",
         "tenants.change_destination",
         "tenants.change_connection",
+        "delivery.add_replay",
+        "delivery.change_replay",
         "events.view_payload",
     }
 )

@@ -17,13 +17,23 @@ SILENT_SECONDS = 10.0
 FIRST_PROBE_SECONDS = 5.0
 LONGEST_PROBE_SECONDS = 300.0
 PROBES_TO_CLOSE = 3
+# A receiver that has just come back is known to be shaky: fewer calls are enough to see that it went again.
+RAMP_MIN_CALLS = 4
+RAMP_STEP_SECONDS = 1.0
+DEGRADED_SECONDS = 600.0
+DEGRADED_SHARE = 0.25
+DEGRADED_MIN_CALLS = 20
 
 
 @dataclass(slots=True)
 class Window:
-    """The last minute's calls of one pipeline in this process, in buckets of a second."""
+    """The last minute's calls of one pipeline in this process, in buckets of a second, and what ten minutes were like.
+
+    `past` holds the buckets that have left the minute; it is only read when a turn ends.
+    """
 
     buckets: deque[list[float]] = field(default_factory=deque)
+    past: deque[list[float]] = field(default_factory=deque)
     calls: int = 0
     failures: int = 0
     first_failure_at: float = 0.0
@@ -46,19 +56,53 @@ class Window:
             self.first_failure_at = now
         self.failures_since_success += 1
 
-    def should_open(self, now: float) -> bool:
+    def should_open(self, now: float, min_calls: int = MIN_CALLS) -> bool:
         """Whether so much failed lately that the destination, not the events, is at fault."""
         if self.failures_since_success >= SILENT_FAILURES and now - self.first_failure_at >= SILENT_SECONDS:
             return True
-        return self.calls >= MIN_CALLS and self.failures >= self.calls * FAILURE_SHARE
+        return self.calls >= min_calls and self.failures >= self.calls * FAILURE_SHARE
+
+    def is_degraded(self, now: float) -> bool:
+        """Whether more than a quarter of ten minutes' calls failed: such a receiver belongs into the slow queue."""
+        self._expire(now)
+        calls = self.calls + sum(bucket[1] for bucket in self.past)
+        failures = self.failures + sum(bucket[2] for bucket in self.past)
+        return calls >= DEGRADED_MIN_CALLS and failures > calls * DEGRADED_SHARE
+
+    def calls_a_second(self, now: float) -> float:
+        """How fast calls were made lately: over the time that the minute's calls span, at least a second."""
+        self._expire(now)
+        return self.calls / max(1.0, now - self.buckets[0][0]) if self.buckets else 0.0
+
+    def begin_anew(self) -> None:
+        """Judge by what comes now; the ten minutes keep what was."""
+        self.past.extend(self.buckets)
+        self.buckets.clear()
+        self.calls = self.failures = self.failures_since_success = 0
 
     def _expire(self, now: float) -> None:
         while self.buckets and now - self.buckets[0][0] > WINDOW_SECONDS:
-            _, calls, failures = self.buckets.popleft()
-            self.calls -= int(calls)
-            self.failures -= int(failures)
+            bucket = self.buckets.popleft()
+            self.calls -= int(bucket[1])
+            self.failures -= int(bucket[2])
+            self.past.append(bucket)
+        while self.past and now - self.past[0][0] > DEGRADED_SECONDS:
+            self.past.popleft()
 
 
 def probe_delay(reopened: int, jitter: float) -> float:
     """Seconds until the next probe after the circuit opened for the `reopened`-th time; jitter from 0.8 to 1.2."""
     return min(FIRST_PROBE_SECONDS * float(2 ** min(reopened, 10)), LONGEST_PROBE_SECONDS) * jitter
+
+
+def ramp_doublings(before: int, good_calls: int, seconds: float) -> int:
+    """How often a circuit that closes again has doubled its calls in flight, from one on.
+
+    Each doubling needs a second and as many good calls as were in flight, counted from the `before` doublings that
+    earlier turns had reached.
+    """
+    doublings, left = before, good_calls
+    while doublings - before < int(seconds / RAMP_STEP_SECONDS) and left >= 2**doublings:
+        left -= 2**doublings
+        doublings += 1
+    return doublings

@@ -13,19 +13,21 @@ from uuid import UUID
 
 import orjson
 
+from connectors.http import ItemOutcome, Outcome
 from hub.delivery import drafts, prepare
+from hub.delivery.batches import Filling
 from hub.delivery.calls import Call
 from hub.delivery.config import Rule
 from hub.delivery.lanes import Lane
 from hub.delivery.outcomes import ChunkOutcome, RetryDraft, Status
 from hub.delivery.parts import Delivery, Part, RetryRef, Tag
 from hub.delivery.run import Run
-from hub.delivery.verdicts import Verdicts
+from hub.delivery.verdicts import Verdicts, halves
 from hub.events.cursors import Position
 from hub.expressions.errors import ExpressionError
 from hub.lib import clock
 from hub.lib.net import Answer
-from hub.observability import log
+from hub.observability import log, metrics
 from hub.routing import decide
 
 logger = log.get(__name__)
@@ -48,9 +50,10 @@ class Chunk:
         self._next = 0
         self._ready: deque[Call] = deque()
         self._resumed: deque[Delivery] = deque()
-        self._pending: dict[UUID, list[Part]] = {}
+        self._filling = Filling(run)
         self._open_calls = 0
         self._waiting = 0
+        self._loose: set[Delivery] = set()
 
     # The sender asks
 
@@ -63,7 +66,7 @@ class Chunk:
             return None
         if not self.run.may_call():
             return None
-        while not self._ready:
+        while not self._ready and self.run.fault is None:
             delivery = self._next_delivery()
             if delivery is None:
                 break
@@ -72,8 +75,9 @@ class Chunk:
             self._flush_all()
         if self._ready:
             self._open_calls += 1
-            self.run.count_call()
-            return self._ready.popleft()
+            call = self._ready.popleft()
+            self.run.count_call(len(call.tag.parts))  # type: ignore[attr-defined]
+            return call
         self.finish_if_done()
         return None
 
@@ -81,11 +85,8 @@ class Chunk:
         """Judge an answer for every event it covers."""
         self._open_calls -= 1
         tag: Tag = call.tag  # type: ignore[assignment]
-        if answer.error == "aborted":
-            self.verdicts.leave_undecided(tag.parts)
-        else:
-            for parts in self.verdicts.judge(call, tag, answer):
-                self._build(parts[0].rule, parts)
+        for parts in self.verdicts.judge(call, tag, answer):
+            self._build(parts[0].rule, parts)
         self.finish_if_done()
 
     def crashed(self, error: BaseException) -> None:
@@ -105,22 +106,38 @@ class Chunk:
     def _next_delivery(self) -> Delivery | None:
         """The next event that may start; those of users with a call under way wait in their chains."""
         if self._resumed:
-            self._waiting -= 1
-            return self._resumed.popleft()
+            return self._resume_next()
         is_ordered = self.run.config.is_ordered
         while self._next < len(self.deliveries):
             delivery = self.deliveries[self._next]
             self._next += 1
-            if not is_ordered:
+            if not is_ordered or self._may_start(delivery):
                 return delivery
-            key = delivery.row.user_key
-            if not self.is_retry and key in self.run.book.held:
-                self.park(delivery)
-            elif self.run.book.start(key, (self, delivery)):
-                return delivery
-            else:
-                self._waiting += 1
         return None
+
+    def _may_start(self, delivery: Delivery) -> bool:
+        """Whether the event is its user's next. If not, it waits in the user's chain or is parked."""
+        book, key = self.run.book, delivery.row.user_key
+        if self.position is not None:
+            book.enter_epoch(self.position.epoch)
+            if key in book.loose:
+                self._loose.add(delivery)
+                metrics.order_given_up.inc()
+                return True
+            if key in book.held:
+                self.park(delivery)
+                return False
+        if book.start(key, (self, delivery)):
+            book.note_start(key, (delivery.row.xid, delivery.row.seq))
+            return True
+        self._waiting += 1
+        return False
+
+    def _resume_next(self) -> Delivery:
+        self._waiting -= 1
+        delivery = self._resumed.popleft()
+        self.run.book.note_start(delivery.row.user_key, (delivery.row.xid, delivery.row.seq))
+        return delivery
 
     def resume(self, delivery: Delivery) -> None:
         """A predecessor in the user's chain has ended well."""
@@ -131,6 +148,8 @@ class Chunk:
         if not self.is_retry:
             self.outcome.retries.append(RetryDraft(delivery.row, None, "parked", 0, PARKED_DELAY, "parked"))
             self.verdicts.settle(delivery, Status.PARKED, "parked")
+            self.outcome.held.append(delivery)
+            self.run.book.park(delivery.row.user_key)
         delivery.is_settled = True
 
     def _begin(self, delivery: Delivery) -> None:
@@ -143,7 +162,7 @@ class Chunk:
             drafts.fail_unrouted(self.outcome, delivery, error)
         delivery.is_started = True
         delivery.reason = refusal or delivery.reason
-        if delivery.open_parts == 0:
+        if delivery.open_parts == 0 and not delivery.undecided:
             self.verdicts.close(delivery)
 
     def _route(self, delivery: Delivery) -> str:
@@ -189,24 +208,21 @@ class Chunk:
         try:
             part.payload = rule.transform(message)
         except ExpressionError as error:
-            self.verdicts.bury(part, "mapping_failed", 0, str(error))
+            self.verdicts.bury(part, ItemOutcome(0, Outcome.REJECTED, 0, "mapping_failed", str(error)))
             return
         except Exception as error:
             logger.exception("mapping_crashed", mapping=str(mapping_id))
-            self.verdicts.try_again(part, drafts.bug(error))
+            self.verdicts.blame_ourselves([part], error)
             return
         if rule.items_per_call == 1:
             self._build(rule, [part])
             return
-        pending = self._pending.setdefault(mapping_id, [])
-        pending.append(part)
-        if len(pending) >= rule.items_per_call:
-            self._build(rule, self._pending.pop(mapping_id))
+        for parts in self._filling.add(part):
+            self._build(rule, parts)
 
     def _flush_all(self) -> None:
-        while self._pending:
-            mapping_id, parts = self._pending.popitem()
-            self._build(self.run.config.rules[mapping_id], parts)
+        for parts in self._filling.flush():
+            self._build(parts[0].rule, parts)
 
     def _build(self, rule: Rule, parts: list[Part]) -> None:
         """Make the calls for these parts of one mapping; a connector that fails is our bug, the event is kept."""
@@ -215,26 +231,38 @@ class Chunk:
         try:
             for spec in prepare.build(self.run.config, rule, parts, now):
                 covered = [parts[index] for index in spec.covers]
-                calls.append(prepare.make_call(spec, covered[0].delivery_id, Tag(covered, spec), now))
+                key, tag = covered[0].delivery_id, Tag(covered, spec)
+                calls.append(prepare.make_call(spec, key, tag, now, is_replay=self.run.config.is_replay))
         except Exception as error:
             logger.exception("connector_build_failed", connector=self.run.config.connector.slug)
-            for part in parts:
-                self.verdicts.try_again(part, drafts.bug(error))
+            self.verdicts.blame_ourselves(parts, error)
             return
-        self._ready.extend(calls)
+        if any(self._filling.is_over_limit(call.tag.parts, call.body) for call in calls):  # type: ignore[attr-defined]
+            for half in halves(parts):
+                self._build(rule, half)
+        else:
+            self._ready.extend(calls)
 
     # Order
 
     def _advance(self, delivery: Delivery) -> None:
         """Let the next event of the same user go, or park those behind a failed one."""
-        key = delivery.row.user_key
+        book, key = self.run.book, delivery.row.user_key
+        is_loose = delivery in self._loose
         if delivery.has_retry:
-            for chunk, waiting in self.run.book.hold(key):
+            self.outcome.held.append(delivery)
+            if is_loose:
+                book.park(key)
+                return
+            for chunk, waiting in book.hold(key):
                 chunk.give_up_waiting(waiting)
                 if chunk is not self:  # this one ends at the end of what it is doing
                     chunk.finish_if_done()
-            return
-        following = self.run.book.end(key)
+        elif not is_loose:
+            self._pass_on(book.end(key))
+
+    def _pass_on(self, following: tuple[Chunk, Delivery] | None) -> None:
+        """Let the user's next event go, in whichever chunk it is."""
         if following is not None:
             chunk, waiting = following
             chunk.resume(waiting)
@@ -249,7 +277,14 @@ class Chunk:
     # Ending
 
     def finish_if_done(self) -> None:
-        if self._open_calls or self._ready or self._pending or self._has_rest() or self._waiting:
+        if self._open_calls or self._ready or self._filling or self._has_rest():
+            return
+        if self.verdicts.holds_back:
+            self.verdicts.decide_forbidden()
+            if self._has_rest():
+                self.run.kick()
+                return
+        if self._waiting:
             return
         self.finished = True
         self._complete()
@@ -259,8 +294,15 @@ class Chunk:
         if not self.is_done:
             for call in self._ready:
                 self.verdicts.leave_undecided(call.tag.parts)  # type: ignore[attr-defined]
-            for parts in self._pending.values():
+            for parts in self._filling.flush():
                 self.verdicts.leave_undecided(parts)
+            self.verdicts.conclude()
             self.outcome.retries += drafts.rows_instead(self.deliveries, self.outcome.gone)
+            self._hand_over()
             self.is_done = True
             self.run.done.put(self)
+
+    def _hand_over(self) -> None:
+        """What ended before an event of this chunk could start is committed no later than it."""
+        if self.run.held is not None and self.deliveries:
+            self.run.held.flush()

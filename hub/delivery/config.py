@@ -7,7 +7,7 @@ what is read afterwards must be judged by it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -20,6 +20,8 @@ from connectors.base import ALL_CALLS, Action, Connector
 from connectors.errors import ConnectorError
 from connectors.http import ItemOutcome, RequestSpec, Response
 from connectors.settings import secret_values
+from hub.delivery.replays import scope as scopes
+from hub.delivery.replays.scope import Matches
 from hub.expressions.errors import ExpressionError
 from hub.expressions.filters import compile_filter, parse_fql
 from hub.expressions.mappings import compile_mapping
@@ -35,7 +37,7 @@ NOTHING = Plan(False, False, frozenset(), (), {}, ())
 
 STORED = """
 SELECT d.name, d.connector, d.settings, d.secrets, d.is_enabled, d.deleted_at IS NOT NULL, d.ordering, d.retry_hours,
-       d.rate_limit, d.status,
+       d.rate_limit, d.status, d.shards, d.past_cap,
        coalesce((SELECT json_agg(json_build_object('id', m.id, 'name', m.name, 'action', m.action,
                                                    'trigger', m.trigger, 'fields', m.fields, 'version', m.version)
                                  ORDER BY m.position, m.id)
@@ -56,6 +58,16 @@ FROM tenants_destination d
 LEFT JOIN tenants_subscriptioninterval i ON i.workspace_id = d.workspace_id AND i.object_id = d.id
 WHERE d.workspace_id = %(workspace)s AND d.id = %(destination)s
 ORDER BY 1, 4, 5
+"""
+# A replay asks nobody's intervals: its sources are its own, for as long as they are on.
+REPLAYED = """
+SELECT s.id, s.id, s.is_enabled AND s.deleted_at IS NULL, 0, 0, NULL::int, NULL::int
+FROM delivery_replay y JOIN tenants_source s ON s.workspace_id = y.workspace_id
+WHERE y.id = %(replay)s AND y.source_ids ? s.id::text
+UNION ALL
+SELECT d.id, NULL, d.is_enabled AND d.deleted_at IS NULL, 0, 0, NULL, NULL FROM tenants_destination d
+WHERE d.workspace_id = %(workspace)s AND d.id = %(destination)s
+ORDER BY 1
 """
 
 
@@ -89,6 +101,8 @@ class Stored(NamedTuple):
     retry_hours: float
     rate_limit: dict[str, float] | None
     status: str
+    shards: int
+    past_cap: str
     mappings: list[dict[str, Any]]
 
 
@@ -122,6 +136,14 @@ class Config:
     plan: Plan = NOTHING
     last_accepted: tuple[UUID, datetime] | None = None
     accepted_texts: tuple[str, str] = ("", "")
+    replay_id: UUID | None = None
+    replay_matches: Matches | None = None
+    replay_per_second: float | None = None
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether what is sent was sent before, or should have been."""
+        return self.replay_id is not None
 
     @property
     def is_ordered(self) -> bool:
@@ -138,31 +160,48 @@ class Config:
         """Whether some mapping puts several events into one call."""
         return any(rule.items_per_call > 1 for rule in self.rules.values())
 
+    @property
+    def limits_items(self) -> bool:
+        """Whether the rate limit in force counts events, not calls: the vendor's own, where the owner set none."""
+        return self.stored.rate_limit is None and any(limit.unit == "items" for limit in self.connector.rate_limits)
+
+    @property
+    def most_calls(self) -> int | None:
+        """How many calls at once the vendor allows, where it says so."""
+        allowed = [limit.amount for limit in self.connector.rate_limits if limit.unit == "concurrent"]
+        return min(allowed, default=None)
+
     def interpret(self, request: RequestSpec, response: Response) -> list[ItemOutcome]:
         """What the answer means, by the connector's own rules or the common table."""
         return (self.connector.interpret or http.interpret)(request, response)
 
     def refresh(self, connection: PgConnection[Row]) -> None:
         """Take over intervals and switches that have changed."""
-        self.take_over(read_subscription(connection, self.workspace_id, self.destination_id))
+        self.take_over(read_subscription(connection, self.workspace_id, self.destination_id, self.replay_id))
 
     def take_over(self, rows: list[Row]) -> None:
         """Plan by these subscription rows from now on."""
         if rows != self.subscription:
             names = frozenset({self.connector.name, self.stored.name})
             self.subscription = rows
-            self.plan = plan_of(rows, self.destination_id, names, self.routes, is_deleted=self.stored.is_deleted)
+            plan = plan_of(rows, self.destination_id, names, self.routes, is_deleted=self.stored.is_deleted)
+            self.plan = replace(plan, chosen=self.replay_matches) if self.replay_matches else plan
 
     def versions(self) -> dict[str, object]:
-        """What a batch row says about the rules that were in force."""
+        """What a batch row says about the rules in force. It only ever gains keys; readers skip unknown ones."""
         return {
+            "version": 1,
             "connector": f"{self.connector.slug}@{self.connector.version}",
             "mappings": [[str(rule.mapping_id), rule.version] for rule in self.rules.values()],
         }
 
 
 def load(
-    connection: PgConnection[Row], workspace_id: UUID, destination_id: UUID, known: Config | None = None
+    connection: PgConnection[Row],
+    workspace_id: UUID,
+    destination_id: UUID,
+    known: Config | None = None,
+    replay_id: UUID | None = None,
 ) -> Config:
     """Read a destination's set-up and compile it, unless `known` was compiled from the same rows.
 
@@ -170,7 +209,7 @@ def load(
     """
     values = {"workspace": workspace_id, "destination": destination_id}
     stored = Stored._make(connection.execute(STORED, values).fetchall()[0])
-    subscription = read_subscription(connection, workspace_id, destination_id)
+    subscription = read_subscription(connection, workspace_id, destination_id, replay_id)
     if known is not None and known.stored == stored:
         known.take_over(subscription)
         return known
@@ -183,12 +222,24 @@ def load(
         prepared=prepared,
         rules={rule.mapping_id: rule for rule, _ in compiled},
         routes=tuple(route for _, route in compiled),
-        calls_per_second=_rate(stored.rate_limit),
+        calls_per_second=_rate(stored.rate_limit, connector),
         secrets=secret_values(connector, opened),
         public_url=settings.PUBLIC_URL,
+        replay_id=replay_id,
     )
+    if replay_id is not None:
+        scope = scopes.read(connection, replay_id)
+        config.replay_matches, config.replay_per_second = _trigger(scope.trigger), scope.per_second
     config.take_over(subscription)
     return config
+
+
+def _trigger(text: str) -> Matches | None:
+    """A replay's filter. It was compiled when the replay was started; what is refused now is refused in words."""
+    try:
+        return scopes.compile_trigger(text)
+    except ExpressionError as error:
+        raise UnusableDestination(f"The replay's filter cannot be used: {error}") from error
 
 
 def _usable(
@@ -212,10 +263,12 @@ def _usable(
     return connector, opened, prepared, [_compile(each, destination_id, connector, opened) for each in mappings]
 
 
-def read_subscription(connection: PgConnection[Row], workspace_id: UUID, destination_id: UUID) -> list[Row]:
+def read_subscription(
+    connection: PgConnection[Row], workspace_id: UUID, destination_id: UUID, replay_id: UUID | None = None
+) -> list[Row]:
     """The switches and intervals of a destination and its connections, as rows that can be compared."""
-    values = {"workspace": workspace_id, "destination": destination_id}
-    return connection.execute(SUBSCRIPTION, values).fetchall()
+    values = {"workspace": workspace_id, "destination": destination_id, "replay": replay_id}
+    return connection.execute(SUBSCRIPTION if replay_id is None else REPLAYED, values).fetchall()
 
 
 def plan_of(
@@ -261,8 +314,13 @@ def _compile(
     return rule, Route(mapping.mapping_id, matches)
 
 
-def _rate(limit: dict[str, float] | None) -> float | None:
-    return limit["amount"] / limit.get("per_seconds", 1) if limit else None
+def _rate(limit: dict[str, float] | None, connector: Connector) -> float | None:
+    """The owner's limit; the vendor's own where there is none. One on items decides alone, for all cost the same."""
+    if limit:
+        return limit["amount"] / limit.get("per_seconds", 1)
+    declared = connector.rate_limits
+    units = ("items",) if any(each.unit == "items" for each in declared) else ("requests",)
+    return min((each.amount / each.per_seconds for each in declared if each.unit in units), default=None)
 
 
 def _whole_event(fields: object) -> Transform | None:

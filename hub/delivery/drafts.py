@@ -6,20 +6,22 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from hashlib import sha256
 
-from connectors.http import MISSING_ITEM, ItemOutcome, Outcome
+from connectors.http import MISSING_ITEM, UNCONFIRMED, ItemOutcome, Outcome
 from hub.delivery import record, retry
 from hub.delivery.calls import Call
 from hub.delivery.outcomes import AttemptDraft, ChunkOutcome, DeadDraft, RetryDraft
 from hub.delivery.parts import Delivery, Part
-from hub.delivery.run import Run
+from hub.delivery.run import CONNECTOR_BUG, Run
 from hub.lib import clock
 from hub.lib.net import Answer
 
-CONNECTOR_BUG = "connector_bug"
 UNDECIDED = "undecided"
 BUG_ATTEMPTS = 2
 BUG_DELAY_SECONDS = 10.0
+WORDS_READ, WORDS_KEPT = 2_048, 200
+ISOLATED = " (isolated=true: the batch was refused, and this event again when it was sent alone)"
 
 
 @cache
@@ -62,26 +64,33 @@ def attempt_number(part: Part) -> int:
     return (part.ref.attempts if part.ref else 0) + 1
 
 
-def retry_draft(run: Run, part: Part, item: ItemOutcome) -> RetryDraft | None:
-    """When the part is tried again; None when its time is over, or when our own code has failed on it twice."""
-    now, ref, attempts = clock.now(), part.ref, attempt_number(part)
-    decision = retry.decide(
-        failed_count=attempts,
-        first_tried_at=ref.first_at if ref and ref.attempts else now,
-        now=now,
-        retry_hours=run.config.stored.retry_hours,
-        chance=run.chance,
-        retry_after_s=item.retry_after_s,
-        heads_ordered_key=run.config.is_ordered,
-    )
-    if decision is None or (item.reason == CONNECTOR_BUG and attempts >= BUG_ATTEMPTS):
-        return None
+def retry_draft(run: Run, part: Part, item: ItemOutcome, *, is_free: bool = False) -> RetryDraft | None:
+    """When the part is tried again; None when its time is over, or when our own code has failed on it twice.
+
+    A free one has cost no attempt: the destination was at fault, and its pipeline waits in the part's stead.
+    """
+    ref, delay = part.ref, 0.0
+    attempts = attempt_number(part) - is_free
+    if not is_free:
+        now = clock.now()
+        decision = retry.decide(
+            failed_count=attempts,
+            first_tried_at=ref.first_at if ref and ref.attempts else now,
+            now=now,
+            retry_hours=run.config.stored.retry_hours,
+            chance=run.chance,
+            retry_after_s=item.retry_after_s,
+            heads_ordered_key=run.config.is_ordered,
+        )
+        if decision is None or (item.reason == CONNECTOR_BUG and attempts >= BUG_ATTEMPTS):
+            return None
+        delay = decision.delay_s
     return RetryDraft(
         row=part.delivery.row,
         mapping_id=part.rule.mapping_id,
         state="retry",
         attempts=attempts,
-        delay=decision.delay_s,
+        delay=delay,
         reason=item.reason,
         status_code=item.status,
         retry_id=ref.retry_id if ref is not None and ref.mapping_id is not None else None,
@@ -98,22 +107,46 @@ def rows_instead(deliveries: Iterable[Delivery], gone: Container[int]) -> list[R
     ]
 
 
-def dead_draft(part: Part, reason: str, status: int, message: str) -> DeadDraft:
+def batch_key(parts: Sequence[Part]) -> str:
+    """Name a batch by its members, where the request has no name of its own."""
+    return "bat_" + sha256("\n".join(part.delivery_id for part in parts).encode()).hexdigest()[:32]
+
+
+def unconfirmed(item: ItemOutcome) -> ItemOutcome:
+    """What becomes of a try that may have arrived and must not be repeated."""
+    return replace(item, outcome=UNCONFIRMED.outcome, reason=UNCONFIRMED.reason, message=UNCONFIRMED.advice)
+
+
+def with_words(run: Run, call: Call, item: ItemOutcome, answer: Answer) -> ItemOutcome:
+    """The outcome with the beginning of what the receiver said, for a dead letter must explain itself."""
+    if not answer.body or answer.error is not None:
+        return item
+    secrets = (*record.credentials_of(call), *run.config.secrets)
+    said = " ".join(record.scrub(answer.body[:WORDS_READ].decode("utf-8", "replace"), secrets).split())[:WORDS_KEPT]
+    return replace(item, message=f"{item.message} It said: {said}") if said else item
+
+
+def dead_draft(part: Part, item: ItemOutcome) -> DeadDraft:
     """The dead letter of a part."""
     return DeadDraft(
         row=part.delivery.row,
         mapping_id=part.rule.mapping_id,
-        reason=reason,
-        status_code=status,
-        message=message,
+        reason=item.reason,
+        status_code=item.status,
+        message=item.message + (ISOLATED if part.is_isolated else ""),
         attempts=attempt_number(part),
         first_at=part.ref.first_at if part.ref else clock.now(),
     )
 
 
-def attempt_draft(run: Run, call: Call, part: Part, item: ItemOutcome, answer: Answer) -> AttemptDraft:
-    """The full record of a try, without secrets."""
+def texts_of(run: Run, call: Call, answer: Answer) -> tuple[str, str]:
+    """Request and answer as they are kept, without secrets; the events of a batch share them."""
     secrets = (*record.credentials_of(call), *run.config.secrets)
+    return record.request_text(call, secrets), record.response_text(answer, secrets)
+
+
+def attempt_draft(part: Part, item: ItemOutcome, answer: Answer, request: str, response: str) -> AttemptDraft:
+    """The full record of a try. A delivery with a warning says so in its reason."""
     return AttemptDraft(
         row=part.delivery.row,
         mapping_id=part.rule.mapping_id,
@@ -121,9 +154,9 @@ def attempt_draft(run: Run, call: Call, part: Part, item: ItemOutcome, answer: A
         at=clock.now() - timedelta(milliseconds=answer.duration_ms),
         attempt=attempt_number(part),
         outcome=item.outcome.value,
-        reason=item.reason,
+        reason=item.reason or ", ".join(item.warnings),
         status_code=item.status,
         duration_ms=answer.duration_ms,
-        request=record.request_text(call, secrets),
-        response=record.response_text(answer, secrets),
+        request=request,
+        response=response,
     )

@@ -12,6 +12,7 @@ from psycopg import Connection
 
 from hub.delivery import backlog, leases
 from hub.delivery.leases import Lease
+from hub.delivery.replays import retention
 from hub.events import cursors
 from hub.events.cursors import Position
 from hub.lib.postgres import Row
@@ -28,6 +29,7 @@ LAST_OLD = """
 SELECT e.xid::text::bigint, e.seq FROM event_log e
 WHERE e.workspace_id = %(workspace)s AND e.epoch = %(epoch)s AND e.seq < %(until)s
   AND (e.xid, e.seq) > (%(xid)s::text::xid8, %(seq)s)
+  AND (e.xid, e.seq) <= (%(until_xid)s::text::xid8, %(until_seq)s)
   AND (%(is_past)s OR e.xid < pg_snapshot_xmin(pg_current_snapshot()))
 ORDER BY e.xid DESC, e.seq DESC LIMIT 1
 """
@@ -39,6 +41,8 @@ WITH old AS (
         AND k.source_id = e.source_id
     WHERE e.workspace_id = %(workspace)s AND e.epoch = %(epoch)s
       AND (e.xid, e.seq) > (%(xid)s::text::xid8, %(seq)s) AND (e.xid, e.seq) <= (%(to_xid)s::text::xid8, %(to_seq)s)
+      AND (%(shards)s::int = 1
+           OR ((e.user_key %% %(shards)s::int) + %(shards)s::int) %% %(shards)s::int = %(shard)s::int)
       AND EXISTS (SELECT FROM tenants_subscriptioninterval i WHERE i.workspace_id = e.workspace_id
           AND i.object_id = k.id AND (i.from_epoch, i.from_xid) <= (e.epoch, e.xid::text::bigint)
           AND (i.until_epoch IS NULL OR (e.epoch, e.xid::text::bigint) < (i.until_epoch, i.until_xid)))
@@ -48,20 +52,23 @@ WITH old AS (
     GROUP BY 1, 2
 ), mine AS (
     UPDATE delivery_pipeline SET cursor_epoch = %(epoch)s, cursor_xid = %(to_xid)s, cursor_seq = %(to_seq)s
-    WHERE id = %(pipeline)s AND fence = %(fence)s RETURNING workspace_id, destination_id
+    WHERE id = %(pipeline)s AND fence = %(fence)s RETURNING workspace_id, destination_id, kind
 ), counted AS (
     INSERT INTO delivery_count AS c (workspace_id, destination_id, source_id, day, delivered, filtered, dead, expired)
-    SELECT m.workspace_id, m.destination_id, o.source_id, o.day, 0, 0, 0, o.n FROM mine m, old o
+    SELECT m.workspace_id, m.destination_id, o.source_id, o.day, 0, 0, 0, o.n FROM mine m, old o WHERE m.kind = 'live'
     ON CONFLICT (destination_id, source_id, day) DO UPDATE SET expired = c.expired + excluded.expired
     RETURNING 1
 )
-SELECT coalesce(sum(n), 0)::bigint FROM old
+SELECT coalesce(sum(o.n), 0)::bigint FROM mine m, old o
 """
 RAISE_FLOOR = "UPDATE delivery_pipeline SET floor_seq = greatest(floor_seq, %s) WHERE id = %s AND fence = %s"
 OLD_RETRIES = """
 SELECT r.id, r.source_id, r.seq FROM delivery_retry r WHERE r.seq < %s AND r.pipeline_id = %s LIMIT 5000
 """
-DEAD_LETTERS = "DELETE FROM delivery_dead WHERE seq < %s"
+# A dead letter goes with its event.
+FORGET_DEAD_LETTERS = """
+DELETE FROM delivery_dead WHERE seq < (SELECT max(p.seq_until) FROM event_partition p WHERE p.dropped_at IS NOT NULL)
+"""
 logger = log.get(__name__)
 
 
@@ -77,7 +84,7 @@ def expire_before(connection: Connection[Row], until: int) -> Expired:
     """End what is still open about events below this sequence number, pipeline by pipeline under its lease."""
     waiting = retrying = 0
     for row in connection.execute(NEEDY, [until, until]).fetchall():
-        lease = leases.claim(connection, int(str(row[0])), OWNER)
+        lease = leases.claim(connection, int(str(row[0])), OWNER, is_upkeep=True)
         if lease is None:
             continue
         try:
@@ -85,7 +92,6 @@ def expire_before(connection: Connection[Row], until: int) -> Expired:
             retrying += _expire_retries(connection, lease, until)
         finally:
             leases.release(connection, lease, has_more=True, is_slow=False)
-    connection.execute(DEAD_LETTERS, [until])
     if waiting or retrying:
         metrics.expired.inc(waiting + retrying)
         logger.warning("events_expired", waiting=waiting, retrying=retrying, before_seq=until)
@@ -105,15 +111,18 @@ def _expire_backlog(connection: Connection[Row], lease: Lease, until: int) -> in
     expired = 0
     while True:
         expired += _expire_epoch(connection, lease, until, is_past=lease.position.epoch < current)
-        if lease.position.epoch >= current:
+        if lease.position.epoch >= (current if lease.until is None else lease.until.epoch):
             break
         lease.position = Position(lease.position.epoch + 1, 0, 0)
-    connection.execute(RAISE_FLOOR, [until, lease.pipeline_id, lease.fence])
+    # Behind the place where shards stop there may be old events that are left to others.
+    if lease.until is None or lease.kind == "replay":
+        connection.execute(RAISE_FLOOR, [until, lease.pipeline_id, lease.fence])
     return expired
 
 
 def _expire_epoch(connection: Connection[Row], lease: Lease, until: int, *, is_past: bool) -> int:
     epoch, xid, seq = lease.position
+    end = cursors.end_in(epoch, lease.until)
     values: dict[str, object] = {
         "workspace": lease.workspace_id,
         "destination": lease.destination_id,
@@ -124,10 +133,16 @@ def _expire_epoch(connection: Connection[Row], lease: Lease, until: int, *, is_p
         "seq": seq,
         "until": until,
         "is_past": is_past,
+        "until_xid": end.xid,
+        "until_seq": end.seq,
+        "shard": lease.shard,
+        "shards": lease.shard_count,
     }
     last = connection.execute(LAST_OLD, values).fetchone()
     if last is None:
         return 0
+    if lease.kind == "replay":
+        return retention.expire_to(connection, lease, Position(epoch, int(str(last[0])), int(str(last[1]))))
     row = connection.execute(EXPIRE, values | {"to_xid": last[0], "to_seq": last[1]}).fetchone()
     lease.position = Position(epoch, int(str(last[0])), int(str(last[1])))
     return int(str(row[0])) if row else 0

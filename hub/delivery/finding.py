@@ -55,11 +55,11 @@ def _ended(destinations: Sequence[UUID], seqs: Sequence[int]) -> list[Listed]:
     places = [array("q", [seq]).tobytes() for seq in seqs]
     values = {"seqs": list(seqs), "places": places, "destinations": list(destinations)}
     wanted = set(seqs)
-    found: dict[tuple[UUID, int], Listed] = {}
+    found: dict[tuple[int, int], Listed] = {}
     for batch in sorted(Batch.objects.raw(HOLDING, values), key=lambda batch: batch.pk):
         for row in unpack(batch):
             if row.seq in wanted:
-                found[row.destination_id, row.seq] = row
+                found[row.pipeline_id, row.seq] = row
     return list(found.values())
 
 

@@ -8,6 +8,7 @@ wait there are walked over at every turn, and they use up the places that all qu
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hub.delivery.calls import Call, Work
@@ -24,6 +25,18 @@ GOOD_ANSWER_MS = 500.0
 QUICK_MS, TARDY_MS = 50.0, 100.0
 SMOOTHING = 1 / 8
 HANGING_SECONDS = 1.0
+# A pipeline of which more than one in twenty answers takes longer than this is run apart from the quick ones.
+TARDY_ANSWER_MS, TARDY_SHARE = 2_000.0, 1 / 20
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a lane knows of its receiver, for the lane of the pipeline's next turn."""
+
+    window: int
+    is_slow: bool
+    good_count: int
+    smoothed_ms: float
 
 
 class Seat:
@@ -45,7 +58,9 @@ class Lane:
     Headers are always collected while a lane is failing, for the record of the failed attempt.
     """
 
-    def __init__(self, home: SendingThread, key: str, max_in_flight: int, probing: bool) -> None:
+    def __init__(
+        self, home: SendingThread, key: str, max_in_flight: int, probing: bool, learned: Learned | None = None
+    ) -> None:
         self.home = home
         self.key = key
         self.max_in_flight = max_in_flight
@@ -54,16 +69,17 @@ class Lane:
         self.seats: deque[Seat] = deque()
         self.flying: set[Wire] = set()
         self.spare: list[Wire] = []
-        self.is_slow = True
+        self.is_slow = learned is None or learned.is_slow
         self.is_failing = False
         self.is_blocked = False
         self.is_queued = False
         self.is_closed = False
         self.used_at = 0.0
         self.fast_count = 0
-        self._window = FIRST_CONTACT_CALLS
-        self._good_count = 0
-        self._smoothed_ms = 0.0
+        self.answers = self._tardy_answers = 0
+        self._window = FIRST_CONTACT_CALLS if learned is None else learned.window
+        self._good_count = 0 if learned is None else learned.good_count
+        self._smoothed_ms = 0.0 if learned is None else learned.smoothed_ms
 
     def is_ready(self) -> bool:
         """Whether another call may start, if a work has one to give."""
@@ -73,11 +89,20 @@ class Lane:
             and len(self.flying) < min(self._window, max(1, self.max_in_flight))
         )
 
+    def learned(self) -> Learned:
+        return Learned(self._window, self.is_slow, self._good_count, self._smoothed_ms)
+
+    def is_tardy(self) -> bool:
+        """Whether the slowest twentieth of the answers took longer than a quick pipeline's may."""
+        return self._tardy_answers > self.answers * TARDY_SHARE
+
     def starts_slow(self) -> bool:
         return self.is_slow or self.probing
 
     def record(self, answer: Answer) -> None:
         """Learn from an answer how much this receiver can be trusted with."""
+        self.answers += 1
+        self._tardy_answers += answer.duration_ms > TARDY_ANSWER_MS
         if 200 <= answer.status < 300 and answer.error is None:
             self.is_failing = False
             if self._window < self.max_in_flight:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -20,7 +20,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from hub.delivery.models import Batch, DeadLetter, RetryRow
+from hub.delivery.models import Batch, DeadLetter, Pipeline, RetryRow
 from hub.delivery.outcomes import Status
 from hub.events.models import Event
 
@@ -83,6 +83,8 @@ class Listed:
     duration_ms: int | None = None
     next_run_at: datetime | None = None
     event: Event | None = None
+    pipeline_id: int = 0
+    replay_id: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -116,10 +118,18 @@ def read_page(question: Question, place: Place) -> Page:
 
 
 def attach_events(rows: Sequence[Listed]) -> None:
-    """Give each row its event, with one query for all; an event that retention took stays None."""
+    """Give each row its event and its replay, with one query for each; an event that retention took stays None."""
     events = Event.objects.defer("body", "user_id", "anonymous_id").in_bulk({row.seq for row in rows})
+    replays = replays_of(row.pipeline_id for row in rows)
     for row in rows:
         row.event = events.get(row.seq)
+        row.replay_id = replays.get(row.pipeline_id)
+
+
+def replays_of(pipeline_ids: Iterable[int]) -> dict[int, UUID]:
+    """Which of these pipelines are replays', and whose."""
+    found = Pipeline.objects.filter(pk__in=set(pipeline_ids), kind=Pipeline.Kind.REPLAY)
+    return {pk: replay_id for pk, replay_id in found.values_list("pk", "replay_id") if replay_id is not None}
 
 
 def _below(place: Place, row: Listed) -> Place:
@@ -187,6 +197,7 @@ def unpack(batch: Batch, status: str = "", limit: int | None = None) -> Iterator
             reason,
             codes[index],
             duration_ms=durations[index],
+            pipeline_id=batch.pipeline_id,
         )
 
 
@@ -222,6 +233,7 @@ def listed_retry(row: RetryRow) -> Listed:
         attempts=row.attempts,
         mapping_id=row.mapping_id,
         next_run_at=row.next_run_at,
+        pipeline_id=row.pipeline_id,
     )
 
 
@@ -239,4 +251,5 @@ def listed_letter(row: DeadLetter) -> Listed:
         row.status_code,
         attempts=row.attempts,
         mapping_id=row.mapping_id,
+        pipeline_id=row.pipeline_id,
     )

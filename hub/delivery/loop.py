@@ -15,17 +15,23 @@ from queue import Empty
 import psycopg
 
 from connectors.http import Outcome
-from hub.delivery import backlog, config, faults, leases, outcomes, prepare
+from hub.delivery import circuit, config, faults, learning, leases, outcomes, prepare
+from hub.delivery.careful import BUSY_SECONDS, Care
 from hub.delivery.chunk import Chunk
+from hub.delivery.circuit import Circuit
 from hub.delivery.config import Config, UnusableDestination
 from hub.delivery.leases import Lease
+from hub.delivery.limits import Limiter
 from hub.delivery.outcomes import ChunkOutcome, merge
 from hub.delivery.parts import Delivery, is_open
-from hub.delivery.run import Fault, Limiter, Run
+from hub.delivery.replays import pace, progress
+from hub.delivery.replays.reader import reader_of
+from hub.delivery.retrying import Retrying
+from hub.delivery.run import Fault, Run
 from hub.delivery.settling import settle
 from hub.delivery.worker import Worker
 from hub.events import cursors
-from hub.events.cursors import LogReader, LogRow, Position
+from hub.events.cursors import LogRow, Position
 from hub.lib import postgres
 from hub.observability import log
 from hub.routing import decide
@@ -39,16 +45,14 @@ READ_EVENTS = 1_000
 READ_EVENTS_BUSY = 300
 READ_BYTES = 1_000_000
 READ_BELOW = 200
-RETRY_EVENTS = 100
-RETRY_EVERY_SECONDS = 0.5
-RETRY_SHARE = 0.2
-HANDLES = 64
 SHORT_TURN_SECONDS = 2.0
 LONG_TURN_SECONDS = 20.0
 LOOK_AGAIN_SECONDS = 0.02
+LOOK_BESIDE_SECONDS = 0.25
 ABANDON_SECONDS = 5.0
 LONGEST_TOKEN_WAIT_SECONDS = 1.0
 RELOAD_SECONDS = 2.0
+LONGEST_WAIT_COUNTED_SECONDS = 60.0
 ABOVE_HORIZON = """
 SELECT EXISTS (SELECT FROM event_log e WHERE e.workspace_id = %s AND e.epoch = %s
                AND (e.xid, e.seq) > (%s::text::xid8, %s) AND e.seq >= %s)
@@ -74,6 +78,11 @@ def run_turn(pipeline_id: int, worker: Worker) -> Ended:
         lease = leases.claim(connection, pipeline_id, worker.name)
     if lease is None:
         return Ended(again=False)
+    is_passed_on = worker.passes_on(lease)
+    if is_passed_on or not worker.admit(lease):
+        with postgres.pool().connection() as connection:
+            leases.release(connection, lease, has_more=True, is_slow=lease.is_slow)
+        return Ended(is_passed_on, lease.is_slow)
     turn = Turn(lease, worker)
     try:
         turn.main()
@@ -81,11 +90,24 @@ def run_turn(pipeline_id: int, worker: Worker) -> Ended:
         turn.hold_after(error)
         raise
     finally:
-        turn.abandon()
+        try:
+            turn.abandon()
+            turn.leave_lane()
+        finally:
+            turn.care.leave()
+        worker.dismiss(lease)
         with postgres.pool().connection() as connection:
             was_wanted = leases.release(
-                connection, lease, has_more=turn.has_more, is_slow=turn.is_slow, wait_seconds=turn.wait
+                connection,
+                lease,
+                has_more=turn.has_more,
+                is_slow=turn.is_slow,
+                is_calm=turn.is_calm,
+                wait_seconds=turn.wait,
+                pace=turn.pace(),
             )
+    if lease.kind == "replay":
+        progress.conclude(lease.pipeline_id)
     has_fault = turn.run is None or turn.run.fault is not None
     return Ended((was_wanted or (turn.has_more and not has_fault)) and not turn.wait, turn.is_slow)
 
@@ -97,20 +119,23 @@ class Turn:
         self.lease = lease
         self.worker = worker
         self.memory = worker.memory(lease.pipeline_id)
+        self.care = Care(lease)
         self.has_more = True  # until the end of `main` says otherwise
-        self.is_slow = False
+        self.is_calm = False
+        self.is_slow = lease.is_slow
         self.wait = 0.0
         self.run: Run | None = None
-        self.reader = LogReader(lease.workspace_id, lease.position, lease.floor)
-        self.buffer: deque[tuple[LogRow, Position]] = deque()
+        self.reader = reader_of(lease)
+        self.is_barred = False
+        self.buffer: deque[tuple[LogRow | None, Position]] = deque()  # None: a place behind rows of other shards
         self.live: deque[Chunk] = deque()
-        self.retrying: Chunk | None = None
+        self.rows: Retrying | None = None
         self.is_at_end = False
         self.is_lost = False
         self.read_limit = FIRST_READ_EVENTS
-        self.sent = self.retried = 0
-        self.retry_at = 0.0
-        self.renewed_at = self.loaded_at = time.monotonic()
+        self.sent = 0
+        self.look_at = 0.0
+        self.began_at = self.renewed_at = self.loaded_at = time.monotonic()
 
     def main(self) -> None:
         """Load, then loop until the turn is over; then let what is in flight end."""
@@ -118,22 +143,42 @@ class Turn:
         if settings is None or self._must_wait(settings):
             self.has_more = False
             return
+        if not self.care.enter():
+            self.wait = BUSY_SECONDS
+            return
         run = self.run = self._make_run(settings)
-        deadline = time.monotonic() + (SHORT_TURN_SECONDS if self.worker.is_crowded() else LONG_TURN_SECONDS)
-        while not (run.fault or self.is_lost or self.worker.is_stopping or time.monotonic() > deadline):
-            if self._must_save_slot(run):
+        rows = self.rows = Retrying(self.lease, run, self.worker.sender.submit, self.care)
+        while not (run.fault or self.is_lost or self.worker.is_stopping or self._is_time_up()):
+            if self.care.is_over or self._must_save_slot(run, rows):
                 break
-            self._top_up(run)
-            if self.live or self.retrying:
-                self._collect(run)
+            self._top_up(run, rows)
+            if self.live or rows.is_busy:
+                self._collect(run, rows)
+                self._look_beside()
             elif self._is_drained():
-                self._start_retries(run)
-                if self.retrying is None:
+                rows.look_soon()
+                rows.start(self.sent, has_fresh=False)
+                if not rows.is_busy:
                     break
-        self._drain(run)
-        self.is_slow = run.lane.is_slow and self.sent > 0
+        self._drain(run, rows)
+        self.is_slow = self._was_slow(run)
         has_fault = run.fault is not None or self.is_lost or self.wait > 0
-        self.has_more = has_fault or bool(self.buffer) or bool(self.live) or not self.is_at_end
+        has_rest = bool(self.buffer) or bool(self.live) or rows.has_rest or not self.is_at_end
+        self.has_more = has_fault or has_rest
+        self.is_calm = not has_fault and (not self.care.is_on or self.care.has_passed or not has_rest)
+
+    def pace(self) -> float | None:
+        """Events a second, the waits before and after included; None when it was not time that ended the turn."""
+        run = self.run
+        if run is None or run.fault or run.is_probe or self.is_lost or not self.has_more or not self.sent:
+            return None
+        waits = min(self.lease.waited, LONGEST_WAIT_COUNTED_SECONDS) + self.wait
+        return self.sent / (time.monotonic() - self.began_at + waits)
+
+    def _is_time_up(self) -> bool:
+        """Whether others should have the slot: they may have come while this turn ran."""
+        longest = SHORT_TURN_SECONDS if self.worker.is_crowded() else LONG_TURN_SECONDS
+        return time.monotonic() - self.began_at > longest
 
     def hold_after(self, error: Exception) -> None:
         """An error of our own would come again at once: pause the pipeline, as its circuit does, and lose nothing."""
@@ -141,17 +186,19 @@ class Turn:
             with postgres.pool().connection() as connection:
                 faults.apply(connection, self.lease, prepare.bug_fault(error), self.memory)
 
-    def _must_save_slot(self, run: Run) -> bool:
+    def _must_save_slot(self, run: Run, rows: Retrying) -> bool:
         """Whether the rate limit allows nothing for so long that the slot is of better use to others."""
-        if run.limiter is None or self.live or self.retrying:
+        if run.limiter is None or self.live or rows.is_busy or (self.is_at_end and not self.buffer):
             return False
+        run.top_up()
         wait = run.limiter.wait_seconds()
         self.wait = wait if wait > LONGEST_TOKEN_WAIT_SECONDS else 0.0
         return self.wait > 0
 
     def abandon(self) -> None:
         """Wait for calls that an error left under way: no lease is let go while its calls may still arrive."""
-        open_chunks = [chunk for chunk in (*self.live, self.retrying) if chunk is not None and not chunk.is_done]
+        open_chunks = [chunk for chunk in self.live if not chunk.is_done]
+        open_chunks += self.rows.open_works() if self.rows is not None else []
         if self.run is None or not open_chunks:
             return
         self.run.fail(Fault("stopping", "stopping", ""))
@@ -160,6 +207,19 @@ class Turn:
         while any(not chunk.is_done for chunk in open_chunks) and time.monotonic() < deadline:
             time.sleep(LOOK_AGAIN_SECONDS)
 
+    def leave_lane(self) -> None:
+        """Let the lane go, for thousands of pipelines share the process; what it learned is for the next turn's."""
+        if self.run is not None:
+            self.memory.learned = self.run.lane.learned()
+            if self.run.limiter is not None:
+                self.run.limiter.give_back()
+            self.worker.sender.close_lane(self.run.lane)
+
+    def _was_slow(self, run: Run) -> bool:
+        is_probing = self.lease.circuit == "open" or (run.fault is not None and run.fault.kind == "circuit")
+        is_degraded = run.memory.window.is_degraded(time.monotonic())
+        return is_probing or is_degraded or (run.lane.is_tardy() if run.lane.answers else self.lease.is_slow)
+
     # Starting
 
     def _load(self) -> Config | None:
@@ -167,7 +227,11 @@ class Turn:
             self.lease.floor = max(self.lease.floor, cursors.floor_of(connection, self.lease.position.seq))
             self.reader.floor = self.lease.floor
             try:
-                found = config.load(connection, self.lease.workspace_id, self.lease.destination_id, self.memory.config)
+                lease = self.lease
+                self.is_barred = progress.is_barred(connection, lease)
+                found = config.load(
+                    connection, lease.workspace_id, lease.destination_id, self.memory.config, lease.replay_id
+                )
             except UnusableDestination as error:
                 fault = Fault(Outcome.DISABLED.value, "config_error", str(error))
                 faults.apply(connection, self.lease, fault, self.memory)
@@ -177,43 +241,49 @@ class Turn:
 
     def _must_wait(self, settings: Config) -> bool:
         """A paused or stopped destination waits with its backlog; one that is off only filters what waits."""
+        if self.is_barred:
+            return True
+        if self.lease.kind == "live" and self.lease.until is None and settings.stored.shards != self.lease.shard_count:
+            return True  # all shards stop, to be dealt anew
         is_on = settings.plan.is_on and not settings.plan.is_deleted
         return is_on and (settings.stored.status != DestinationStatus.ACTIVE or self.lease.is_held)
 
     def _make_run(self, settings: Config) -> Run:
-        is_probe = self.lease.circuit == "open"
         sender = self.worker.sender
-        lane = sender.lane(f"pipeline-{self.lease.pipeline_id}", 1 if is_probe else HANDLES, probing=is_probe)
+        # With the fence: calls of an older turn, whose lease ran out, may still be under way.
+        key = f"pipeline-{self.lease.pipeline_id}-{self.lease.fence}"
+        most = circuit.handles(self.lease, settings)
+        lane = sender.lane(key, most, probing=self.lease.circuit == "open", learned=self.memory.learned)
         run = Run(
             settings,
             lane,
             self.memory,
             stop=lambda: sender.cancel(lane),
             kick=lambda: sender.kick(lane),
-            is_probe=is_probe,
         )
-        run.limiter = self._limiter(settings.calls_per_second)
-        if settings.is_ordered:
-            with postgres.pool().connection() as connection:
-                run.book.held = backlog.held_users(connection, self.lease.pipeline_id)
+        with postgres.pool().connection() as connection:
+            run.lessons = learning.read(connection, self.lease)
+        self.memory.streak = run.lessons.streak
+        lane.collect_headers = run.lessons.rate is not None  # they say until when it is too much
+        run.limiter = self._limiter(run)
+        self.circuit = Circuit(self.lease, run, sender)
         return run
 
-    def _limiter(self, per_second: float | None) -> Limiter | None:
-        """The pipeline's token bucket, kept between turns; a changed limit begins a new one."""
-        kept = self.memory.limiter
-        if per_second is None or kept is None or kept.per_second != per_second:
-            self.memory.limiter = None if per_second is None else Limiter(per_second)
-        return self.memory.limiter
+    def _limiter(self, run: Run) -> Limiter | None:
+        """The destination's rate limit, or what refusals have made of it."""
+        per_second, lessons = run.lessons.slowed(run.config.calls_per_second), run.lessons
+        return pace.limiter_of(self.worker.limits, self.lease, run.config, per_second, lessons.worker_count)
 
     # Filling the window
 
-    def _top_up(self, run: Run) -> None:
+    def _top_up(self, run: Run, rows: Retrying) -> None:
         """Keep the sender busy: retry rows that are due first, within their budget, then the log."""
-        if self.retrying is None and time.monotonic() >= self.retry_at and not (run.config.is_ordered and self.live):
-            self._start_retries(run)
-        if run.config.is_ordered and (self.retrying or self._has_retries_waiting(run)):
+        run.top_up()
+        if not (self.care.is_on and self.live):
+            rows.start(self.sent, has_fresh=bool(self.buffer) or not self.is_at_end)
+        if rows.is_full or self.care.holds_live(rows_are_busy=rows.is_busy):
             return
-        while len(self.live) < self._window(run) and not run.fault:
+        while len(self.live) < self._window(run, rows) and not run.fault:
             if len(self.buffer) < READ_BELOW and not self.is_at_end:
                 self._read(run)
             if not self._start_live(run):
@@ -221,39 +291,28 @@ class Turn:
         if self.buffer and len(self.buffer) < READ_BELOW and not self.is_at_end:
             self._read(run)
 
-    def _window(self, run: Run) -> int:
+    def _window(self, run: Run, rows: Retrying) -> int:
         if run.is_probe:
-            return 0 if self.retrying else 1
-        return 1 if run.config.is_batched or run.limiter else CHUNKS_IN_FLIGHT
+            return 0 if rows.chunk else 1
+        return 1 if run.config.is_batched or run.limiter or self.care.is_on else CHUNKS_IN_FLIGHT
 
-    def _has_retries_waiting(self, run: Run) -> bool:
-        """An ordered pipeline tries its held users while nothing else is in flight, now and then."""
-        return bool(self.live) and bool(run.book.held) and time.monotonic() >= self.retry_at
-
-    def _start_retries(self, run: Run) -> None:
-        """Begin a chunk of retry rows that are due: at most a fifth of what is sent while fresh events wait."""
-        self.retry_at = time.monotonic() + RETRY_EVERY_SECONDS
-        has_fresh = bool(self.buffer) or not self.is_at_end
-        budget = max(1, int(self.sent * RETRY_SHARE) - self.retried) if has_fresh else RETRY_EVENTS
-        limit = 1 if run.is_probe else min(budget, RETRY_EVENTS)
-        with postgres.pool().connection() as connection:
-            due = backlog.load_due(
-                connection, self.lease.pipeline_id, self.lease.workspace_id, limit, run.config.is_ordered
-            )
-            backlog.expire(connection, due.lost)
-        if due.deliveries:
-            self.retried += len(due.deliveries)
-            self.retrying = Chunk(run, due.deliveries, None)
-            self.worker.sender.submit(self.retrying)
+    def _look_beside(self) -> None:
+        """Fresh events do not wait for retries that are a few seconds off: look for some now and then."""
+        if not self.live and self.is_at_end and time.monotonic() >= self.look_at:
+            self.look_at = time.monotonic() + LOOK_BESIDE_SECONDS
+            self.is_at_end = self.reader.is_over
 
     def _read(self, run: Run) -> None:
         """Read on in the log, then look whether the subscription changed: what was read is judged by it."""
         with postgres.pool().connection() as connection:
+            before = self.reader.position
             rows = self.reader.read(connection, self.read_limit)
             run.config.refresh(connection)
-        epoch = self.reader.position.epoch
-        self.buffer.extend((row, Position(epoch, row.xid, row.seq)) for row in rows)
-        self.is_at_end = len(rows) < self.read_limit
+        place = self.reader.position
+        self.buffer.extend((row, Position(place.epoch, row.xid, row.seq)) for row in rows)
+        if place != (self.buffer[-1][1] if rows else before):
+            self.buffer.append((None, place))
+        self.is_at_end = self.reader.is_at_end
         if rows:
             average = sum(len(row.body) for row in rows) // len(rows) or 1
             most = READ_EVENTS_BUSY if self.worker.is_crowded() else READ_EVENTS
@@ -269,32 +328,32 @@ class Turn:
             if position is not None and self.buffer[0][1].epoch != position.epoch:
                 break
             row, position = self.buffer.popleft()
-            if decide.is_eligible(plan, row.source_id, (position.epoch, position.xid)):
+            if row is not None and decide.is_eligible(plan, row.source_id, (position.epoch, position.xid)):
                 deliveries.append(Delivery(row))
         if position is None:
             return False
         chunk = Chunk(run, deliveries, position)
         self.live.append(chunk)
         self.sent += len(deliveries)
-        if deliveries:
-            self.worker.sender.submit(chunk)
-        else:
+        if not deliveries:
             chunk.stopped()
+        elif self.care.admits(chunk):
+            self.worker.sender.submit(chunk)
         return True
 
     def _chunk_size(self, run: Run) -> int:
         """How many events share a chunk: few under a rate limit, for a turn ends only when its chunks have."""
-        if run.is_probe:
+        if run.is_probe or self.care.is_on:
             return 1
         size = CHUNK_EVENTS_BATCHED if run.config.is_batched else CHUNK_EVENTS
-        if run.limiter is None:
-            return size
-        return max(1, min(size, int(run.limiter.per_second * SHORT_TURN_SECONDS)))
+        return run.events_within(SHORT_TURN_SECONDS, size)
 
     def _is_drained(self) -> bool:
         """Whether there is nothing left to read; rows above the horizon are waited for, a moment at a time."""
         if self.buffer or not self.is_at_end:
             return False
+        if self.reader.is_over:
+            return True
         epoch, xid, seq = self.reader.position
         with postgres.pool().connection() as connection:
             row = connection.execute(
@@ -308,56 +367,49 @@ class Turn:
 
     # Committing
 
-    def _collect(self, run: Run) -> None:
+    def _collect(self, run: Run, rows: Retrying) -> None:
         """Wait for a chunk to be done and commit all that are, in order."""
-        timeout = min(1.0, run.limiter.wait_seconds()) if run.limiter else 1.0
+        run.top_up()
+        timeout = min(rows.patience(), run.limiter.wait_seconds() if run.limiter else 1.0)
         try:
             run.done.get(timeout=timeout)
             while not run.done.empty():  # what ended meanwhile shares the commit
                 run.done.get_nowait()
         except Empty:
-            if run.limiter:
-                run.kick()
-        self._commit_done(run)
+            rows.wake()
+            self.care.look()
+        self._commit_done(run, rows)
+        self.circuit.grow(0)
         self._keep_lease(run)
 
-    def _commit_done(self, run: Run) -> None:
-        if self.retrying is not None and self.retrying.is_done:
-            chunk, self.retrying = self.retrying, None
-            self._commit_retries(run, chunk)
+    def _commit_done(self, run: Run, rows: Retrying) -> None:
+        """Commit what is over. Portions are taken last, so that none from before a chunk's end goes later than it."""
+        retried = rows.take_chunk()
+        if retried is not None and self._commit(run, retried):
+            rows.follow_chunk(retried)
         ended: list[ChunkOutcome] = []
         while self.live and self.live[0].is_done and not any(map(is_open, self.live[0].deliveries)):
             ended.append(self.live.popleft().outcome)
-        if ended:
-            self._commit(run, merge(ended))
+        portions = rows.take_portions()
+        if ended or portions:
+            merged = merge([*portions, *ended])
+            if self._commit(run, merged):
+                rows.give_back(merged, len(portions))
 
-    def _commit(self, run: Run, outcome: ChunkOutcome) -> None:
+    def _commit(self, run: Run, outcome: ChunkOutcome) -> bool:
         if self.is_lost:
-            return
+            return False
         if outcome.had_success:
             run.memory.pauses = 0
         self.is_lost = not outcomes.commit_surely(self.lease, outcome, run.config.versions(), self.worker.name)
-        if run.is_probe and outcome.had_success and not run.fault:
+        self.care.note(outcome)
+        self.circuit.grow(outcome.attempt_counts.get("delivered", 0))
+        if run.is_probe and (outcome.had_success or run.has_answer) and not run.fault:
+            if self.rows is not None:
+                self.rows.look_soon()
             with postgres.pool().connection() as connection:
-                self._probe_went_well(run, connection)
-
-    def _commit_retries(self, run: Run, chunk: Chunk) -> None:
-        """Commit a chunk of retry rows; a user of an ordered pipeline is free again when no row of his is left."""
-        self._commit(run, chunk.outcome)
-        if run.config.is_ordered and not self.is_lost:
-            with postgres.pool().connection() as connection:
-                backlog.promote(connection, self.lease.pipeline_id)
-                run.book.held = backlog.held_users(connection, self.lease.pipeline_id)
-            if chunk.outcome.gone:
-                self.retry_at = 0.0
-
-    def _probe_went_well(self, run: Run, connection: postgres.PgConnection) -> None:
-        faults.note_good_probe(connection, self.lease)
-        self.retry_at = 0.0
-        if self.lease.circuit != "open":
-            run.is_probe = False
-            run.memory.window = type(run.memory.window)()
-            self.worker.sender.lane(run.lane.key, HANDLES, probing=False)
+                self.circuit.note_good_probe(connection)
+        return not self.is_lost
 
     def _keep_lease(self, run: Run) -> None:
         """Renew at a third of the lease; end the turn when the settings have changed, so that each has one set."""
@@ -374,21 +426,27 @@ class Turn:
 
     # Ending
 
-    def _drain(self, run: Run) -> None:
+    def _drain(self, run: Run, rows: Retrying) -> None:
         """Let calls in flight end, commit what was decided, and what a fault left undecided stays or gets a row."""
         if self.worker.is_stopping or self.is_lost:
             run.fail(Fault("stopping", "stopping", ""))
             self.worker.sender.cancel(run.lane, abort_after=0.0 if self.is_lost else self.worker.abort_seconds)
-        while any(not chunk.is_done for chunk in [*self.live, *([self.retrying] if self.retrying else [])]):
-            self._collect(run)
+        rows.close()
+        while rows.open_works() or any(not chunk.is_done for chunk in self.live):
+            self._collect(run, rows)
             if self.worker.is_stopping and run.fault is None:
                 run.fail(Fault("stopping", "stopping", ""))
                 self.worker.sender.cancel(run.lane, abort_after=self.worker.abort_seconds)
-        self._commit_done(run)
-        if self.live and not self.is_lost:
+        self._commit_done(run, rows)
+        if self.live:
             self._commit(run, settle(list(self.live), run.fault))
-        if run.fault and run.fault.kind not in OWN_FAULTS and not self.is_lost:
-            with postgres.pool().connection() as connection:
+        if self.is_lost:
+            return
+        rows.finish()
+        self.circuit.end(is_drained=self.is_at_end and not self.buffer)
+        with postgres.pool().connection() as connection:
+            faults.learn(connection, self.lease, run)
+            if run.fault and run.fault.kind not in OWN_FAULTS:
                 faults.apply(connection, self.lease, run.fault, run.memory)
 
 

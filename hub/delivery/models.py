@@ -54,7 +54,9 @@ class Pipeline(models.Model):
     circuit_probes = models.SmallIntegerField(db_default=0)
     circuit_reopened = models.SmallIntegerField(db_default=0)
     is_slow = models.BooleanField(db_default=False)
+    circuit_told_at = models.DateTimeField(null=True, blank=True)  # the owner was told that it is open for long
     unauthorized_count = models.SmallIntegerField(db_default=0)
+    unauthorized_since = models.DateTimeField(null=True, blank=True)
     # Workers that died in the middle of it, since the cursor last moved on in peace; what they were then sending.
     crash_count = models.SmallIntegerField(db_default=0)
     crash_seq = models.BigIntegerField(null=True, blank=True)
@@ -62,10 +64,18 @@ class Pipeline(models.Model):
     # What refusals of too large batches and too many calls have taught.
     learned_items = models.IntegerField(null=True, blank=True)
     learned_bytes = models.IntegerField(null=True, blank=True)
+    learned_at = models.DateTimeField(null=True, blank=True)  # of items and bytes: they grow back from then on
     learned_rate = models.FloatField(null=True, blank=True)
+    learned_rate_at = models.DateTimeField(null=True, blank=True)
+    rate_before = models.FloatField(null=True, blank=True)  # calls a second when too many were refused
+    # A kind of failure that every answer has had since then, and how many there were.
+    streak_reason = models.CharField(max_length=20, blank=True, db_default="")
+    streak_since = models.DateTimeField(null=True, blank=True)
+    streak_count = models.IntegerField(db_default=0)
     order_breaks = models.BigIntegerField(db_default=0)
     # Events a second of the last turn that had more to do than time, for the time that a backlog takes.
     drain_rate = models.FloatField(null=True, blank=True)
+    backlog_told_at = models.DateTimeField(null=True, blank=True)  # the owner was told that it nears its retention
     last_success_at = models.DateTimeField(null=True, blank=True)
     last_failure_at = models.DateTimeField(null=True, blank=True)
     last_failure = models.CharField(max_length=300, blank=True, db_default="")
@@ -156,6 +166,9 @@ class DeadLetter(models.Model):
             models.Index(fields=["workspace_id", "-id"], name="dead_workspace"),
             models.Index(fields=["destination_id", "seq"], name="dead_destination"),
             models.Index(
+                fields=["destination_id", "xid", "seq"], condition=Q(discarded_at=None), name="dead_open_place"
+            ),
+            models.Index(
                 fields=["workspace_id", "destination_id", "signature"],
                 condition=Q(discarded_at=None),
                 name="dead_open_signature",
@@ -173,6 +186,7 @@ class Replay(models.Model):
         ALL = "all"  # whatever the filter matches
         FAILED = "failed"  # what is dead or still being retried at `failed_at_id`
         DEAD = "dead"  # what is dead there
+        CHOSEN = "chosen"  # the events named in `seqs`
 
     class State(models.TextChoices):
         RUNNING = "running"
@@ -201,10 +215,16 @@ class Replay(models.Model):
     created_by = models.CharField(max_length=200, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    seqs: Any = models.JSONField(null=True, blank=True)
+    is_estimate = models.BooleanField(db_default=False)  # `expected` was worked out from a sample
+    note = models.CharField(max_length=500, blank=True, db_default="")  # why it was paused, and by whom
 
     class Meta:
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["workspace_id", "-created_at"], name="replay_workspace")]
+        indexes = [
+            models.Index(fields=["workspace_id", "-created_at"], name="replay_workspace"),
+            models.Index(fields=["destination_id"], condition=Q(state__in=["running", "paused"]), name="replay_active"),
+        ]
 
     def __str__(self) -> str:
         return f"replay {self.pk}"
@@ -232,6 +252,24 @@ class OutcomeCount(models.Model):
         return f"{self.day}"
 
 
+class BooksCheck(models.Model):
+    """One balancing of all books: how much they could not explain, and the worst lines."""
+
+    at = models.DateTimeField(db_index=True)
+    seconds = models.FloatField()
+    difference = models.BigIntegerField()
+    lines_wrong = models.IntegerField()
+    worst: Any = models.JSONField(default=list)
+
+    class Meta:
+        db_table = "ledger_check"
+        verbose_name = "check of the books"
+        verbose_name_plural = "checks of the books"
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M}"
+
+
 class WorkerBeat(models.Model):
     """A worker process that lives, how many turns it can run at once, and when it last took one."""
 
@@ -240,6 +278,8 @@ class WorkerBeat(models.Model):
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()
     taken_at = models.DateTimeField()
+    # Pipelines of several workspaces wait for a slot: none may have more than its share.
+    must_share = models.BooleanField(db_default=False)
 
     class Meta:
         db_table = "delivery_worker"

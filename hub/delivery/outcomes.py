@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import IntEnum
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from psycopg import Connection, OperationalError
@@ -19,10 +20,16 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
 from hub.delivery.leases import LEASE_SECONDS, Lease
+from hub.delivery.repair.signature import LONGEST_SIGNATURE, signature_of
+from hub.delivery.replays import books
 from hub.events.cursors import LogRow, Position
 from hub.lib import postgres
 from hub.lib.postgres import Row
 from hub.observability import metrics
+from hub.routing import decide
+
+if TYPE_CHECKING:
+    from hub.delivery.parts import Delivery
 
 
 class Status(IntEnum):
@@ -65,6 +72,7 @@ class RetryDraft:
     reason: str = ""
     status_code: int = 0
     retry_id: int | None = None
+    batch_key: str = ""
 
 
 @dataclass(slots=True)
@@ -107,22 +115,27 @@ class ChunkOutcome:
     dead: list[DeadDraft] = field(default_factory=list)
     attempts: list[AttemptDraft] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
+    held: list[Delivery] = field(default_factory=list)
     is_retry: bool = False
     had_success: bool = False
     last_failure: str = ""
     attempt_counts: dict[str, int] = field(default_factory=dict)
+    retried: int = 0  # how many of a merged outcome's events come from retry rows
 
 
 def merge(outcomes: Sequence[ChunkOutcome]) -> ChunkOutcome:
     """One outcome for consecutive chunks: they share a commit, and the cursor goes to the end of the last."""
     if len(outcomes) == 1:
         return outcomes[0]
-    merged = ChunkOutcome(position=outcomes[-1].position)
+    merged = ChunkOutcome(position=outcomes[-1].position, is_retry=all(outcome.is_retry for outcome in outcomes))
     for outcome in outcomes:
+        merged.retried += len(outcome.decided) if outcome.is_retry else outcome.retried
         merged.decided += outcome.decided
         merged.retries += outcome.retries
         merged.dead += outcome.dead
         merged.attempts += outcome.attempts
+        merged.gone += outcome.gone
+        merged.held += outcome.held
         merged.had_success = merged.had_success or outcome.had_success
         merged.last_failure = outcome.last_failure or merged.last_failure
         for word, count in outcome.attempt_counts.items():
@@ -145,7 +158,7 @@ WITH mine AS (
         last_failure_at = CASE WHEN %(failure)s <> '' THEN now() ELSE last_failure_at END,
         last_failure = CASE WHEN %(failure)s <> '' THEN %(failure)s ELSE last_failure END
     WHERE id = %(pipeline)s AND fence = %(fence)s
-    RETURNING id, workspace_id, destination_id
+    RETURNING id, workspace_id, destination_id, replay_id
 ), batch AS (
     INSERT INTO delivery_batch (seq, seq_min, workspace_id, destination_id, pipeline_id, fence, mappings, event_count,
         delivered, filtered, failed, is_retry, seqs, outcomes, reasons, statuses, durations)
@@ -175,31 +188,37 @@ FAILURES = """, added AS (
     INSERT INTO delivery_retry (workspace_id, destination_id, pipeline_id, mapping_id, source_id, seq, xid, day,
         user_key, state, attempts, first_at, next_run_at, reason, status_code, job_id, batch_key)
     SELECT workspace_id, destination_id, id, u.mapping, u.source, u.seq, u.xid, u.day, u.user_key, u.state, u.attempts,
-        now(), now() + make_interval(secs => u.delay), u.reason, u.status, '', ''
+        now(), now() + make_interval(secs => u.delay), u.reason, u.status, '', u.batch
     FROM mine, unnest(%(r_mapping)s::uuid[], %(r_source)s::uuid[], %(r_seq)s::bigint[], %(r_xid)s::bigint[],
         %(r_day)s::date[], %(r_user)s::bigint[], %(r_state)s::text[], %(r_attempts)s::int[], %(r_delay)s::float8[],
-        %(r_reason)s::text[], %(r_status)s::smallint[])
-        AS u(mapping, source, seq, xid, day, user_key, state, attempts, delay, reason, status)
+        %(r_reason)s::text[], %(r_status)s::smallint[], %(r_batch)s::text[])
+        AS u(mapping, source, seq, xid, day, user_key, state, attempts, delay, reason, status, batch)
+    RETURNING id, seq, mapping_id
 ), changed AS (
     UPDATE delivery_retry r SET mapping_id = u.mapping, state = u.state, attempts = u.attempts, reason = u.reason,
-        next_run_at = now() + make_interval(secs => u.delay), status_code = u.status
+        next_run_at = now() + make_interval(secs => u.delay), status_code = u.status, batch_key = u.batch
     FROM mine, unnest(%(x_id)s::bigint[], %(x_mapping)s::uuid[], %(x_state)s::text[], %(x_attempts)s::int[],
-        %(x_delay)s::float8[], %(x_reason)s::text[], %(x_status)s::smallint[])
-        AS u(id, mapping, state, attempts, delay, reason, status)
+        %(x_delay)s::float8[], %(x_reason)s::text[], %(x_status)s::smallint[], %(x_batch)s::text[])
+        AS u(id, mapping, state, attempts, delay, reason, status, batch)
     WHERE r.id = u.id AND r.pipeline_id = mine.id
 ), gone AS (
     DELETE FROM delivery_retry r USING mine WHERE r.id = ANY(%(gone)s::bigint[]) AND r.pipeline_id = mine.id
 ), buried AS (
     INSERT INTO delivery_dead (workspace_id, destination_id, pipeline_id, mapping_id, source_id, seq, xid, day,
-        user_key, message_id, reason, status_code, message, attempts, first_at, at)
+        user_key, message_id, reason, status_code, message, signature, attempts, first_at, at)
     SELECT workspace_id, destination_id, id, u.mapping, u.source, u.seq, u.xid, u.day, u.user_key, u.message_id,
-        u.reason, u.status, u.message, u.attempts, u.first_at, now()
+        u.reason, u.status, u.message, u.signature, u.attempts, u.first_at, now()
     FROM mine, unnest(%(d_mapping)s::uuid[], %(d_source)s::uuid[], %(d_seq)s::bigint[], %(d_xid)s::bigint[],
         %(d_day)s::date[], %(d_user)s::bigint[], %(d_message_id)s::text[], %(d_reason)s::text[],
-        %(d_status)s::smallint[], %(d_message)s::text[], %(d_attempts)s::int[], %(d_first)s::timestamptz[])
-        AS u(mapping, source, seq, xid, day, user_key, message_id, reason, status, message, attempts, first_at)
+        %(d_status)s::smallint[], %(d_message)s::text[], %(d_signature)s::text[], %(d_attempts)s::int[],
+        %(d_first)s::timestamptz[])
+        AS u(mapping, source, seq, xid, day, user_key, message_id, reason, status, message, signature, attempts,
+             first_at)
 )"""
 TAIL = " SELECT count(*) FROM mine"
+TAIL_WITH_ROWS = """
+SELECT (SELECT count(*) FROM mine), (SELECT json_agg(json_build_array(id, seq, mapping_id)) FROM added)
+"""
 
 
 def commit(
@@ -207,16 +226,22 @@ def commit(
 ) -> bool:
     """Write the outcome under the lease's fence. False when another holds the pipeline now: nothing was written."""
     statement, values = HEAD, _head_values(lease, outcome, mappings)
+    if lease.kind == "replay":
+        statement += books.REPLAYED
+        values |= books.values_of(outcome)
     if outcome.attempts:
         statement += ATTEMPTS
         values |= _attempt_values(outcome.attempts) | {"worker": worker}
     if outcome.retries or outcome.gone or outcome.dead:
         statement += FAILURES
         values |= _retry_values(outcome.retries) | _dead_values(outcome.dead) | {"gone": outcome.gone}
-    row = connection.execute(statement + TAIL, values).fetchone()
+    needs_rows = bool(outcome.held and outcome.retries)
+    row = connection.execute(statement + (TAIL_WITH_ROWS if needs_rows else TAIL), values).fetchone()
     if not row or not row[0]:
         metrics.fenced.inc()
         return False
+    if needs_rows:
+        _note_rows(outcome.retries, row[1])
     if outcome.position is not None:
         lease.position = outcome.position
     for word, count in outcome.attempt_counts.items():
@@ -224,6 +249,14 @@ def commit(
     for draft in outcome.dead:
         metrics.dead.labels(draft.reason).inc()
     return True
+
+
+def _note_rows(drafts: list[RetryDraft], added: Any) -> None:
+    """Tell the drafts which rows they have become."""
+    ids = {(seq, mapping_id): row_id for row_id, seq, mapping_id in added or ()}
+    for draft in drafts:
+        if draft.retry_id is None:
+            draft.retry_id = ids.get((draft.row.seq, draft.mapping_id and str(draft.mapping_id)))
 
 
 def commit_surely(lease: Lease, outcome: ChunkOutcome, mappings: dict[str, object], worker: str) -> bool:
@@ -249,7 +282,8 @@ def is_rolled_back(error: OperationalError) -> bool:
 
 
 def _head_values(lease: Lease, outcome: ChunkOutcome, mappings: dict[str, object]) -> dict[str, object]:
-    decided, position = outcome.decided, outcome.position
+    is_live, position = lease.kind == "live", outcome.position
+    decided = outcome.decided if is_live else [item for item in outcome.decided if item.reason != decide.NOT_CHOSEN]
     seqs = [item.row.seq for item in decided]
     reasons = list(dict.fromkeys(item.reason for item in decided))
     places = {reason: place for place, reason in enumerate(reasons)}
@@ -276,7 +310,7 @@ def _head_values(lease: Lease, outcome: ChunkOutcome, mappings: dict[str, object
         "reasons": bytes(min(places[item.reason], 255) for item in decided),
         "statuses": array("h", [item.status_code for item in decided]).tobytes(),
         "durations": array("h", [min(int(item.duration_ms), MAX_SMALL) for item in decided]).tobytes(),
-        **_count_values(decided),
+        **_count_values(decided if is_live else []),
     }
 
 
@@ -324,6 +358,7 @@ def _retry_values(drafts: list[RetryDraft]) -> dict[str, object]:
         "r_delay": [draft.delay for draft in added],
         "r_reason": [storable(draft.reason) for draft in added],
         "r_status": [draft.status_code for draft in added],
+        "r_batch": [storable(draft.batch_key) for draft in added],
         "x_id": [draft.retry_id for draft in changed],
         "x_mapping": [draft.mapping_id for draft in changed],
         "x_state": [draft.state for draft in changed],
@@ -331,6 +366,7 @@ def _retry_values(drafts: list[RetryDraft]) -> dict[str, object]:
         "x_delay": [draft.delay for draft in changed],
         "x_reason": [storable(draft.reason) for draft in changed],
         "x_status": [draft.status_code for draft in changed],
+        "x_batch": [storable(draft.batch_key) for draft in changed],
     }
 
 
@@ -341,6 +377,10 @@ def _dead_values(drafts: list[DeadDraft]) -> dict[str, object]:
         "d_reason": [storable(draft.reason) for draft in drafts],
         "d_status": [draft.status_code for draft in drafts],
         "d_message": [storable(draft.message, 500) for draft in drafts],
+        "d_signature": [
+            storable(signature_of(draft.reason, draft.status_code, draft.message), LONGEST_SIGNATURE)
+            for draft in drafts
+        ],
         "d_attempts": [draft.attempts for draft in drafts],
         "d_first": [draft.first_at for draft in drafts],
     }

@@ -22,6 +22,7 @@ class RetryRef:
     first_at: datetime
     siblings: int = 0
     has_dead: bool = False
+    batch_key: str = ""
 
 
 class Delivery:
@@ -58,7 +59,7 @@ class Delivery:
 class Part:
     """One mapping's share of a delivery."""
 
-    __slots__ = ("delivery", "delivery_id", "payload", "ref", "rule")
+    __slots__ = ("delivery", "delivery_id", "is_isolated", "payload", "ref", "rule")
 
     def __init__(self, delivery: Delivery, rule: Rule, delivery_id: str, payload: object, ref: RetryRef | None) -> None:
         self.delivery = delivery
@@ -66,6 +67,7 @@ class Part:
         self.delivery_id = delivery_id
         self.payload = payload
         self.ref = ref
+        self.is_isolated = False
 
 
 class Tag:

@@ -27,6 +27,7 @@ CONTENT_TYPES = {
     "ndjson": "content-type: application/x-ndjson",
 }
 USER_AGENT = "user-agent: Headwater/1.0"
+REPLAYED = "replay: true"
 NO_HEADERS: tuple[tuple[str, str], ...] = ()
 
 
@@ -55,11 +56,15 @@ def build_for(
     now: datetime,
 ) -> list[RequestSpec]:
     """Have the connector make the requests for these payloads; ids are in the same order."""
-    context = BuildContext(now, delivery_ids, message_ids, public_url=config.public_url)
-    return rule.action.build(payloads, config.prepared, context)  # type: ignore[arg-type]
+    context = BuildContext(now, delivery_ids, message_ids, config.is_replay, config.public_url)
+    specs = rule.action.build(payloads, config.prepared, context)  # type: ignore[arg-type]
+    if not rule.action.idempotent:  # whatever the connector's author forgot to say of a request
+        for spec in specs:
+            spec.is_idempotent = False
+    return specs
 
 
-def make_call(spec: RequestSpec, key: str, tag: object, now: datetime) -> Call:
+def make_call(spec: RequestSpec, key: str, tag: object, now: datetime, *, is_replay: bool = False) -> Call:
     """Serialise and sign a request at `now`. `key` is the delivery id, its name when the request gives none itself."""
     body = serialise(spec)
     headers = [f"{name}: {value}" for name, value in spec.headers]
@@ -71,6 +76,8 @@ def make_call(spec: RequestSpec, key: str, tag: object, now: datetime) -> Call:
         headers.append(CONTENT_TYPES[spec.body_kind])
     if not has_agent:
         headers.append(USER_AGENT)
+    if is_replay and REPLAYED not in headers:
+        headers.append(REPLAYED)
     if spec.signing is not None:
         signed = spec.signing.headers(body or b"", spec.idempotency_key or key, int(now.timestamp()))
         headers += [f"{name}: {value}" for name, value in signed]

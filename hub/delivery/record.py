@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import orjson
@@ -12,9 +12,13 @@ import orjson
 from hub.delivery.calls import Call
 from hub.lib.net import Answer
 
-BODY_KEPT = 2_048
+BODY_KEPT = HEADERS_KEPT = 2_048
+# The longest text of a secret that a cut could fall into.
+LONGEST_SECRET = 8_192
 SHORTEST = 4
 HIDDEN = "••••"
+# Control characters but TAB, LF and CR: no database takes NUL, and a terminal obeys the others.
+INVISIBLE = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {0x09, 0x0A, 0x0D}, "�")
 HIDDEN_HEADERS = re.compile(r"authorization|cookie|token|secret|password|api-?key|signature", re.IGNORECASE)
 
 
@@ -31,19 +35,19 @@ def request_text(call: Call, secrets: Sequence[str]) -> str:
         "method": call.method,
         "url": _plain_url(call.url),
         "headers": [[name, HIDDEN if HIDDEN_HEADERS.search(name) else value] for name, value in headers],
-        **_body(call.body or b""),
+        **_body(call.body or b"", secrets),
     }
     return scrub(orjson.dumps(shown).decode(), secrets)
 
 
 def response_text(answer: Answer, secrets: Sequence[str]) -> str:
     """The answer as it may be shown. It may echo what we sent, so it is scrubbed in the same way."""
-    headers = [_split(line.decode("latin-1")) for line in answer.headers if b":" in line]
+    headers = [_split(line.decode("latin-1").translate(INVISIBLE)) for line in _first(answer.headers) if b":" in line]
     shown = {
         "status": answer.status,
         "error": answer.error,
         "headers": [[name, HIDDEN if HIDDEN_HEADERS.search(name) else value] for name, value in headers],
-        **_body(answer.body, answer.truncated),
+        **_body(answer.body, secrets, answer.truncated),
     }
     return scrub(orjson.dumps(shown).decode(), secrets)
 
@@ -58,8 +62,20 @@ def scrub(text: str, secrets: Iterable[str]) -> str:
 
 
 def _forms(secret: str) -> tuple[str, ...]:
+    """The ways a secret may stand in a text; one in a JSON body has been escaped twice by the time it is seen."""
     escaped = orjson.dumps(secret).decode()[1:-1]
-    return escaped, quote(secret, safe=""), b64encode(secret.encode()).decode().rstrip("=")
+    twice = orjson.dumps(escaped).decode()[1:-1]
+    return twice, escaped, quote(secret, safe=""), b64encode(secret.encode()).decode().rstrip("=")
+
+
+def _first(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Header lines up to the size that is kept."""
+    left = HEADERS_KEPT
+    for line in lines:
+        left -= len(line)
+        if left < 0:
+            return
+        yield line
 
 
 def _split(line: str) -> tuple[str, str]:
@@ -74,7 +90,13 @@ def _plain_url(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
 
 
-def _body(body: bytes, is_cut: bool = False) -> dict[str, object]:
-    """The beginning of a body as text; what is not text is only counted."""
-    text = body[:BODY_KEPT].decode("utf-8", "replace")
-    return {"body": text.replace("\x00", "�"), "size": len(body), "truncated": is_cut or len(body) > BODY_KEPT}
+def _body(body: bytes, secrets: Sequence[str], is_cut: bool = False) -> dict[str, object]:
+    """The beginning of a body as text; what is not text is only counted.
+
+    Secrets are hidden before the cut: half of one, left at the end, would no longer be known for what it is.
+    """
+    text = body[: BODY_KEPT + LONGEST_SECRET].decode("utf-8", "replace").translate(INVISIBLE)
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    kept = scrub(text, secrets).encode()[:BODY_KEPT].decode("utf-8", "ignore")
+    return {"body": kept, "size": len(body), "truncated": is_cut or len(body) > BODY_KEPT}

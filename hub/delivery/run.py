@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from connectors.http import ItemOutcome, Outcome
-from hub.delivery.breaker import Window
-from hub.delivery.config import Config
-from hub.delivery.lanes import Lane
+from connectors.http import UNCONFIRMED, ItemOutcome, Outcome, Scope, SendError
+from hub.delivery.breaker import MIN_CALLS, RAMP_MIN_CALLS, Window
+from hub.delivery.config import Config, Rule
+from hub.delivery.lanes import Lane, Learned
+from hub.delivery.learning import NO_STREAK, Lessons, Streak
+from hub.delivery.limits import Limiter
 from hub.delivery.ordering import OrderBook
+from hub.observability import log, metrics
 
 if TYPE_CHECKING:
     from hub.delivery.chunk import Chunk
+    from hub.delivery.held import HeldEvents
     from hub.delivery.parts import Delivery
 
 SUCCESSES_KEPT_A_MINUTE = 60
+FORBIDDEN, NOT_FOUND = 403, 404
 FORBIDDEN_CALLS = 10
+CONNECTOR_BUG = "connector_bug"
+BUGS_TO_PAUSE, BUG_SECONDS = 20, 300.0
+STREAK_CALLS = 5
+NOT_FOUND_SECONDS, DNS_SECONDS = 600.0, 3_600.0
+ADDRESS_GONE = "Every answer has been 404 for ten minutes; check the URL."
+NAME_GONE = "The receiver's name has not been found for an hour; check the URL."
+logger = log.get(__name__)
 
 
 @dataclass(slots=True)
@@ -34,37 +47,22 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Limiter:
-    """The owner's limit on calls, as a token bucket; one lease runs a pipeline at a time, so it needs no one else."""
-
-    per_second: float
-    tokens: float = 1.0
-    filled_at: float = field(default_factory=monotonic)
-
-    def has_token(self) -> bool:
-        """Whether a call may be made now."""
-        now = monotonic()
-        burst = max(1.0, self.per_second / 10)
-        self.tokens = min(burst, self.tokens + (now - self.filled_at) * self.per_second)
-        self.filled_at = now
-        return self.tokens >= 1.0
-
-    def wait_seconds(self) -> float:
-        """How long until a token is there again; at once is 5 ms."""
-        return 0.005 if self.has_token() else max(0.005, (1.0 - self.tokens) / self.per_second)
-
-
-@dataclass(slots=True)
 class Memory:
     """What a process remembers of a pipeline between its turns; losing it costs nothing but a fresh look."""
 
     config: Config | None = None
-    limiter: Limiter | None = None
     window: Window = field(default_factory=Window)
+    learned: Learned | None = None
+    passed_on_at: float = float("-inf")
     pauses: int = 0
     minute: int = 0
     successes_kept: int = 0
+    # Whether anything below must be cleared by the next success.
+    is_troubled: bool = False
+    streak: Streak = NO_STREAK
     forbidden_in_a_row: int = 0
+    let_in_at: float = 0.0
+    bugs: deque[float] = field(default_factory=deque)
 
     def keeps_success(self, now: float) -> bool:
         """Whether this success is among the first of its minute, which are kept in full."""
@@ -72,6 +70,13 @@ class Memory:
             self.minute, self.successes_kept = int(now // 60), 0
         self.successes_kept += 1
         return self.successes_kept <= SUCCESSES_KEPT_A_MINUTE
+
+    def let_in(self, now: float) -> None:
+        """The receiver took or judged an event, so it neither locks us out nor has it gone."""
+        self.is_troubled = False
+        self.streak = NO_STREAK
+        self.forbidden_in_a_row = 0
+        self.let_in_at = now
 
 
 @dataclass(slots=True)
@@ -86,18 +91,52 @@ class Run:
     done: SimpleQueue[Chunk] = field(default_factory=SimpleQueue)
     book: OrderBook[tuple[Chunk, Delivery]] = field(default_factory=OrderBook)
     chance: Callable[[], float] = random.random
+    held: HeldEvents | None = None
     fault: Fault | None = None
     is_probe: bool = False
+    is_ramping: bool = False
     limiter: Limiter | None = None
+    lessons: Lessons = field(default_factory=Lessons)
+    has_learned_batch: bool = False
+    has_answer: bool = False
 
     def may_call(self) -> bool:
-        """Whether the owner's rate limit allows a call now."""
+        """Whether the rate limit allows a call now."""
         return self.limiter is None or self.limiter.has_token()
 
-    def count_call(self) -> None:
-        """A call is being made."""
+    def count_call(self, item_count: int = 1) -> None:
+        """A call is being made, with so many items."""
         if self.limiter is not None:
-            self.limiter.tokens -= 1.0
+            self.limiter.take(item_count if self.config.limits_items else 1)
+
+    def top_up(self) -> None:
+        """Fetch tokens, and have the sender look again when there are some at last. In the task thread."""
+        if self.limiter is not None and self.limiter.top_up():
+            self.kick()
+
+    def events_within(self, seconds: float, most: int) -> int:
+        """How many events the rate limit lets through in that time; at least one, at most `most`."""
+        if self.limiter is None:
+            return most
+        per_call = max((self.items_per_call(rule) for rule in self.config.rules.values()), default=1)
+        events = self.limiter.per_second * seconds * (1 if self.config.limits_items else per_call)
+        return max(1, min(most, int(events)))
+
+    def items_per_call(self, rule: Rule) -> int:
+        """How many events a call may hold, by the mapping's rule and by what the receiver refused."""
+        learned = self.lessons.items
+        return rule.items_per_call if learned is None else max(1, min(rule.items_per_call, learned))
+
+    def bytes_per_call(self, rule: Rule) -> int:
+        """How large a batch's body may be; 0 for any size."""
+        learned = self.lessons.bytes
+        return rule.max_bytes if learned is None else min(rule.max_bytes or learned, learned)
+
+    def learn_too_large(self, item_count: int, size: int) -> None:
+        """A batch of so many items and bytes was refused: from now on, half of it is the most."""
+        known, items, half = self.lessons, max(1, item_count // 2), size // 2
+        self.lessons = replace(known, items=min(known.items or items, items), bytes=min(known.bytes or half, half))
+        self.has_learned_batch = True
 
     def fail(self, fault: Fault) -> None:
         """Stop the lane: no further call of this turn starts."""
@@ -105,34 +144,84 @@ class Run:
             self.fault = fault
             self.stop()
 
-    def is_locked_out(self, item: ItemOutcome) -> bool:
-        """Whether a 403 is one of many in a row, so that the event is not to blame."""
-        return item.status == 403 and self.fault is not None and self.fault.kind == Outcome.UNAUTHORIZED
+    def is_excused(self, item: ItemOutcome) -> bool:
+        """Whether the destination's fault, not the event, is behind this refusal."""
+        if self.fault is None:
+            return False
+        if item.status == FORBIDDEN:
+            return self.fault.kind == Outcome.UNAUTHORIZED
+        return item.status == NOT_FOUND and self.fault.message == ADDRESS_GONE
 
     def note_success(self) -> None:
-        """Calls went well; what they carried is delivered."""
-        self.memory.window.record(monotonic(), is_failure=False)
-        self.memory.forbidden_in_a_row = 0
+        """A call went well; what it carried is delivered."""
+        memory, now = self.memory, monotonic()
+        memory.window.record(now, is_failure=False)
+        if memory.is_troubled:
+            memory.let_in(now)
 
-    def judge(self, item: ItemOutcome) -> None:
-        """See one outcome in the light of those before it.
+    def note_bug(self, error: BaseException) -> None:
+        """Our own code failed on an event. So often in so short a time, it is no single event's fault: pause."""
+        bugs, now = self.memory.bugs, monotonic()
+        bugs.append(now)
+        while now - bugs[0] > BUG_SECONDS:
+            bugs.popleft()
+        metrics.connector_bugs.labels(self.config.connector.slug).inc()
+        if self.is_probe or len(bugs) >= BUGS_TO_PAUSE:
+            logger.error("connector_keeps_failing", connector=self.config.connector.slug, bug_count=len(bugs))
+            message = f"An error in Headwater itself: {type(error).__name__}."
+            self.fail(Fault("circuit", CONNECTOR_BUG, message))
 
-        1. A refusal of everything (403 ten times in a row) is about the credentials, not about the event.
+    def judge(self, items: Sequence[ItemOutcome]) -> None:
+        """See one call's outcomes in the light of those before it.
+
+        1. A refusal of everything (403 ten times in a row) is about the credentials, not about the event; 404 for ten
+           minutes is about the address, and a name that is not found for an hour about the name.
         2. A failure while half of all calls fail is the destination's, and costs the event no attempt.
         """
-        window, now = self.memory.window, monotonic()
-        is_failure = item.outcome is Outcome.RETRY
-        window.record(now, is_failure)
-        if item.status == 403:
-            self.memory.forbidden_in_a_row += 1
-            if item.outcome is Outcome.REJECTED and self.memory.forbidden_in_a_row >= FORBIDDEN_CALLS:
+        memory, now, first = self.memory, monotonic(), items[0]
+        if first.reason == CONNECTOR_BUG:
+            return
+        is_failure = all(item.outcome is Outcome.RETRY or item.reason == UNCONFIRMED.reason for item in items)
+        memory.window.record(now, is_failure)
+        if any(item.outcome in ANSWERED and item.status not in UNSAID for item in items):
+            memory.let_in(now)
+            self.has_answer = True
+        else:
+            self._note_trouble(first, now)
+        is_general = first.scope == Scope.DESTINATION or self.is_probe
+        if is_failure and (is_general or memory.window.should_open(now, self._calls_to_open())):
+            self.fail(Fault("circuit", first.reason, first.message, first.retry_after_s))
+        for item in items:
+            if item.outcome in STOPPING:
+                self.fail(Fault(item.outcome.value, item.reason, item.message, item.retry_after_s))
+
+    def _calls_to_open(self) -> int:
+        return RAMP_MIN_CALLS if self.is_ramping else MIN_CALLS
+
+    def _note_trouble(self, item: ItemOutcome, now: float) -> None:
+        """Count what must come many times before it means something."""
+        memory = self.memory
+        memory.is_troubled = True
+        if item.status == FORBIDDEN:
+            memory.forbidden_in_a_row += 1
+            if item.outcome is Outcome.REJECTED and memory.forbidden_in_a_row >= FORBIDDEN_CALLS:
                 self.fail(Fault(Outcome.UNAUTHORIZED.value, item.reason, item.message))
         else:
-            self.memory.forbidden_in_a_row = 0
-        if is_failure and (self.is_probe or window.should_open(now) or item.scope == "destination"):
-            self.fail(Fault("circuit", item.reason, item.message, item.retry_after_s))
-        elif item.outcome in STOPPING:
-            self.fail(Fault(item.outcome.value, item.reason, item.message, item.retry_after_s))
+            memory.forbidden_in_a_row = 0
+        is_not_found = item.status == NOT_FOUND and item.outcome is Outcome.REJECTED
+        kind = item.reason if is_not_found or item.reason == SendError.DNS else ""
+        streak = memory.streak = memory.streak.go_on(kind, now)
+        if is_not_found and streak.has_lasted(now, NOT_FOUND_SECONDS, STREAK_CALLS):
+            self.fail(Fault("circuit", item.reason, ADDRESS_GONE))
+        elif not is_not_found and streak.has_lasted(now, DNS_SECONDS, STREAK_CALLS) and self._has_own_host():
+            self.fail(Fault(Outcome.DISABLED.value, item.reason, NAME_GONE))
+
+    def _has_own_host(self) -> bool:
+        """Whether the owner named the host, and so may have named it wrongly."""
+        return self.config.connector.allows_custom_host
 
 
 STOPPING = {Outcome.THROTTLED, Outcome.UNAUTHORIZED, Outcome.DISABLED}
+# By such an outcome the receiver has shown that it lets us in, but by these statuses.
+ANSWERED = {Outcome.DELIVERED, Outcome.PENDING, Outcome.FILTERED, Outcome.REJECTED, Outcome.TOO_LARGE}
+UNSAID = {0, FORBIDDEN, NOT_FOUND}

@@ -18,7 +18,7 @@ from time import monotonic
 import pycurl
 
 from hub.delivery.calls import Call, Work
-from hub.delivery.lanes import Crash, Lane, Seat
+from hub.delivery.lanes import Crash, Lane, Learned, Seat
 from hub.delivery.multi import LONGEST_SLEEP_SECONDS, Fast, Slow
 from hub.lib.net import ABORTED, Answer, Gate, Wire
 from hub.observability import log
@@ -46,13 +46,13 @@ class Sender:
         self._lanes: dict[str, Lane] = {}
         self._thread: SendingThread | None = None
 
-    def lane(self, key: str, max_in_flight: int = 64, probing: bool = False) -> Lane:
-        """The lane of a pipeline, made on first use; its limits are set anew each time."""
+    def lane(self, key: str, max_in_flight: int = 64, probing: bool = False, learned: Learned | None = None) -> Lane:
+        """The lane of a turn, made on first use, with what an earlier one learned; its limits are set each time."""
         thread = self._here()
         with self._lock:
             lane = self._lanes.get(key)
             if lane is None:
-                lane = self._lanes[key] = Lane(thread, key, max_in_flight, probing)
+                lane = self._lanes[key] = Lane(thread, key, max_in_flight, probing, learned)
                 thread.order(partial(thread.open, lane))
             lane.max_in_flight, lane.probing = max_in_flight, probing
         return lane
@@ -126,10 +126,15 @@ class SendingThread(threading.Thread):
 
     def order(self, act: Callable[[], None]) -> None:
         """Have something done inside the thread. Callable from any thread."""
-        if self._is_over:
+        if self._has_stopped():
             raise RuntimeError("the sender is shut down")
         self._orders.append(act)
         self._fast.alarm.ring()
+        if self._has_stopped():  # the thread ended in between and looks no more
+            self._take_orders()
+
+    def _has_stopped(self) -> bool:
+        return self._is_over
 
     def _take_back(self, wire: Wire, code: int) -> None:
         self.order(partial(self._finish, wire, code))
@@ -182,7 +187,7 @@ class SendingThread(threading.Thread):
                 logger.exception("sender_turn_failed", lane_count=len(self._lanes))
         self._is_over = True
         while self._orders:
-            self._orders.popleft()()
+            self._take_orders()
         self._slow.close()
         for lane in self._lanes:
             lane.trim()
@@ -190,8 +195,7 @@ class SendingThread(threading.Thread):
 
     def _turn(self) -> None:
         self._now = monotonic()
-        while self._orders:
-            self._orders.popleft()()
+        self._take_orders()
         self._start_some()
         ended = self._fast.turn()
         for wire, code in ended:
@@ -203,8 +207,17 @@ class SendingThread(threading.Thread):
         if not (ended or self._slow_ready or self._can_start_fast() or self._has_ended()):
             self._fast.sleep(self._patience(), self._orders)
 
+    def _take_orders(self) -> None:
+        """Those that are there now: whoever hands over faster than they are taken holds up nobody's calls."""
+        for _ in range(len(self._orders)):
+            try:
+                act = self._orders.popleft()
+            except IndexError:  # another thread, at the very end, had the last one
+                return
+            act()
+
     def _has_ended(self) -> bool:
-        return self._is_ending and not self._orders and not any(lane.flying for lane in self._lanes)
+        return self._is_ending and not any(lane.flying for lane in self._lanes)
 
     def _patience(self) -> float:
         return min([LONGEST_SLEEP_SECONDS, *(max(0.0, at - monotonic()) for at, _, _ in self._aborts)])

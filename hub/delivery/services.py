@@ -1,24 +1,20 @@
-"""Verbs that change delivery's state: make pipelines, pause and resume, retry and discard. Each is one transaction."""
+"""Verbs that change delivery's state: make pipelines, pause and resume. Each is one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from uuid import UUID
 
-from django.db import connection as django_connection
 from django.db import transaction
 from psycopg import Connection
 
 from hub.delivery import hints
-from hub.delivery.models import DeadLetter, Pipeline, RetryRow
+from hub.delivery.models import Pipeline
 from hub.lib import clock, postgres
 from hub.lib.postgres import Row
 from tenants import services as tenants
-from tenants.auditing import Actor, record
+from tenants.auditing import Actor
 from tenants.models import Destination
-
-MAX_ROWS = 10_000
 
 # A destination's pipeline starts where its first interval does. Its floor stays 0 until a row was read: only then a
 # partition is known below which nothing can be.
@@ -38,45 +34,21 @@ ON CONFLICT (destination_id, shard) WHERE kind = 'live' DO NOTHING
 WANT = """
 UPDATE delivery_pipeline SET wanted = true WHERE workspace_id = %s AND lease_until >= now() AND NOT wanted
 """
-IDLE = """
-SELECT p.id, p.is_slow FROM delivery_pipeline p JOIN tenants_destination d ON d.id = p.destination_id
-WHERE p.workspace_id = %s AND (p.lease_until IS NULL OR p.lease_until < now())
-  AND (p.held_until IS NULL OR p.held_until <= now())
-  AND (d.status = 'active' OR NOT d.is_enabled OR d.deleted_at IS NOT NULL)
-ORDER BY p.id
-"""
-# A dead letter goes back to waiting in the same books, unless another part of its event is still being tried: then the
-# event has not been counted as dead yet.
-REVIVE = """
-WITH letter AS (
-    SELECT x.* FROM delivery_dead x WHERE x.id = ANY(%(ids)s) AND x.discarded_at IS NULL
-      AND NOT EXISTS (SELECT FROM delivery_retry r WHERE r.pipeline_id = x.pipeline_id AND r.seq = x.seq)
-    FOR UPDATE
-), gone AS (
-    DELETE FROM delivery_dead x USING letter l WHERE x.id = l.id
-), revived AS (
-    INSERT INTO delivery_retry (workspace_id, destination_id, pipeline_id, mapping_id, source_id, seq, xid, day,
-        user_key, state, attempts, first_at, next_run_at, reason, status_code, job_id, batch_key)
-    SELECT workspace_id, destination_id, pipeline_id, mapping_id, source_id, seq, xid, day, user_key, 'retry', attempts,
-        now(), now(), reason, status_code, '', '' FROM letter
-), recounted AS (
-    UPDATE delivery_count c SET dead = c.dead - n.events
-    FROM (SELECT destination_id, source_id, day, count(DISTINCT seq) AS events FROM letter GROUP BY 1, 2, 3) n
-    WHERE c.destination_id = n.destination_id AND c.source_id = n.source_id AND c.day = n.day
-), woken AS (
-    UPDATE delivery_pipeline p SET next_run_at = now(), wanted = p.lease_until IS NOT NULL
-    WHERE p.id IN (SELECT pipeline_id FROM letter)
-)
-SELECT id FROM letter
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """How many rows an act changed, of how many it was asked to."""
-
-    changed: int
-    asked: int
+# Of pipelines p and their destinations d: which are run apart from the quick ones, because they are slow, are being
+# probed or have yet to show how quick they are; which nobody runs or holds and have not come to their end; which their
+# owner and no replay keeps from running.
+IS_APART = "p.is_slow OR p.circuit = 'open' OR p.last_success_at IS NULL"
+IS_FREE = """(p.lease_until IS NULL OR p.lease_until < now()) AND (p.held_until IS NULL OR p.held_until <= now())
+  AND (p.until_xid IS NULL
+       OR (p.cursor_epoch, p.cursor_xid, p.cursor_seq) < (p.until_epoch, p.until_xid, p.until_seq))"""
+MAY_RUN = """(d.status = 'active' OR NOT d.is_enabled OR d.deleted_at IS NOT NULL)
+  AND CASE WHEN p.kind = 'live' THEN p.held_by_replay IS NULL
+      ELSE EXISTS (SELECT FROM delivery_replay y WHERE y.id = p.replay_id AND y.state = 'running') END"""
+IDLE = f"""
+SELECT p.id, {IS_APART} FROM delivery_pipeline p JOIN tenants_destination d ON d.id = p.destination_id
+WHERE p.workspace_id = %s AND p.kind = 'live' AND {IS_FREE} AND {MAY_RUN}
+ORDER BY p.cursor_epoch, p.cursor_xid, p.id LIMIT %s
+"""  # noqa: S608 - our own constants
 
 
 def ensure_pipelines(connection: Connection[Row]) -> int:
@@ -84,12 +56,15 @@ def ensure_pipelines(connection: Connection[Row]) -> int:
     return connection.execute(ENSURE, {"workspace": None}).rowcount
 
 
-def idle_pipelines(workspace_id: UUID) -> list[tuple[int, bool]]:
-    """The workspace's pipelines that may run now, with whether they are slow; missing ones are made."""
+def idle_pipelines(workspace_id: UUID, most: int) -> list[tuple[int, bool]]:
+    """The workspace's pipelines that may run now, furthest behind first, with whether they are run apart.
+
+    Missing ones are made. Those beyond `most` are left to the scheduler, which sees to it that workspaces take turns.
+    """
     with postgres.pool().connection() as connection:
         connection.execute(ENSURE, {"workspace": workspace_id})
         connection.execute(WANT, [workspace_id])
-        rows = connection.execute(IDLE, [workspace_id]).fetchall()
+        rows = connection.execute(IDLE, [workspace_id, most]).fetchall()
     return [(int(str(row[0])), bool(row[1])) for row in rows]
 
 
@@ -110,50 +85,14 @@ def resume(destination: Destination, actor: Actor) -> None:
         circuit_probes=0,
         circuit_reopened=0,
         circuit_opened_at=None,
+        circuit_told_at=None,
         unauthorized_count=0,
+        unauthorized_since=None,
+        streak_reason="",
+        streak_since=None,
+        streak_count=0,
     )
     _wake([destination.pk])
-
-
-@transaction.atomic
-def retry_now(rows: Sequence[RetryRow], actor: Actor, reason: str) -> Done:
-    """Make waiting retries due at once. Parked ones keep waiting for the event before them."""
-    chosen = list(rows)[:MAX_ROWS]
-    _lock_pipelines(chosen)
-    due = RetryRow.objects.filter(pk__in=[row.pk for row in chosen], state=RetryRow.State.RETRY)
-    count = due.update(next_run_at=clock.now())
-    _wake({row.destination_id for row in chosen})
-    _audit(chosen, "delivery.retried", actor, reason, count)
-    return Done(count, len(chosen))
-
-
-@transaction.atomic
-def revive(letters: Sequence[DeadLetter], actor: Actor, reason: str) -> Done:
-    """Put dead letters back to waiting; they are tried at once and for the full time again."""
-    chosen = list(letters)[:MAX_ROWS]
-    _lock_pipelines(chosen)
-    with django_connection.cursor() as cursor:
-        cursor.execute(REVIVE, {"ids": [letter.pk for letter in chosen]})
-        count = len(cursor.fetchall())
-    _hint({letter.pipeline_id for letter in chosen})
-    _audit(chosen, "dead_letter.retried", actor, reason, count)
-    return Done(count, len(chosen))
-
-
-@transaction.atomic
-def discard(letters: Sequence[DeadLetter], actor: Actor, reason: str) -> Done:
-    """Mark dead letters as seen to; they stay dead in the books."""
-    chosen = list(letters)[:MAX_ROWS]
-    ids = [letter.pk for letter in chosen]
-    count = DeadLetter.objects.filter(pk__in=ids, discarded_at=None).update(discarded_at=clock.now())
-    _audit(chosen, "dead_letter.discarded", actor, reason, count)
-    return Done(count, len(chosen))
-
-
-def _lock_pipelines(rows: Sequence[RetryRow] | Sequence[DeadLetter]) -> None:
-    """Take the pipelines first, in order: commits do so too, and so nobody waits for the other in a circle."""
-    ids = {row.pipeline_id for row in rows}
-    list(Pipeline.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
 
 
 def _wake(destination_ids: Iterable[UUID]) -> None:
@@ -166,11 +105,3 @@ def _wake(destination_ids: Iterable[UUID]) -> None:
 def _hint(pipeline_ids: Iterable[int]) -> None:
     ids = list(pipeline_ids)
     transaction.on_commit(lambda: [hints.run_pipeline(pipeline_id) for pipeline_id in ids] and None)
-
-
-def _audit(rows: Sequence[RetryRow] | Sequence[DeadLetter], action: str, actor: Actor, reason: str, count: int) -> None:
-    """One entry for each destination that the rows belong to."""
-    for destination in Destination.unscoped.filter(pk__in={row.destination_id for row in rows}):
-        asked = sum(row.destination_id == destination.pk for row in rows)
-        notes = {"reason": reason, "asked": asked, "changed_in_all": count}
-        record(actor, action, destination, label=destination.slug, notes=notes)

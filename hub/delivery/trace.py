@@ -7,23 +7,26 @@ ended badly, a batch row what the commit that stepped over it decided; beyond th
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
 import orjson
+from django.db.models import Q, QuerySet
 
 from hub.delivery import config as configs
 from hub.delivery import outcomes, prepare, record
 from hub.delivery.models import Attempt, Batch, DeadLetter, Pipeline, RetryRow
-from hub.events.cursors import LogRow, Position
-from hub.events.models import Event
+from hub.events.cursors import LogRow, Position, shard_of
+from hub.events.models import Event, Partition
 from hub.lib import clock, postgres
 from hub.lib.ids import key8
 from hub.routing import decide
 from tenants.models import Connection, Destination, Source
 
 BATCHES_LOOKED_AT = 200
+REPLAYS_LOOKED_AT = 50
 WORDS = {
     outcomes.Status.DELIVERED: "delivered",
     outcomes.Status.FILTERED: "filtered",
@@ -77,10 +80,29 @@ def trace_event(event: Event) -> dict[str, Any]:
 
 
 def _destinations(event: Event) -> list[Destination]:
-    """The destinations whose event it is, by the intervals of the log."""
+    """The destinations whose event it is, by the intervals of the log; and those to which replays have sent it."""
     linked = Connection.unscoped.filter(workspace_id=event.workspace_id, source_id=event.source_id)
-    found = Destination.unscoped.filter(pk__in=linked.values("destination_id"), workspace_id=event.workspace_id)
-    return [each for each in found.order_by("slug") if _is_eligible(event, each)]
+    sent = _replay_pipelines(event).values_list("destination_id", flat=True)
+    wanted = Q(pk__in=linked.values("destination_id")) | Q(pk__in=list(sent))
+    found = Destination.unscoped.filter(wanted, workspace_id=event.workspace_id).order_by("slug")
+    return [each for each in found if _is_eligible(event, each) or _replays(event, each.pk)]
+
+
+def _replay_pipelines(event: Event) -> QuerySet[Pipeline]:
+    newest = Pipeline.objects.filter(workspace_id=event.workspace_id, kind=Pipeline.Kind.REPLAY).order_by("-pk")
+    return newest[:REPLAYS_LOOKED_AT]
+
+
+def _replays(event: Event, destination_id: UUID) -> list[dict[str, Any]]:
+    """How each replay at the destination that has come past the event has ended with it, newest first."""
+    found = []
+    for pipeline in _replay_pipelines(event):
+        if pipeline.destination_id == destination_id:
+            own = [pipeline.pk]
+            standing = _from_rows(event, destination_id, own) or _from_batches(event, destination_id, own)
+            if standing is not None:
+                found.append({"replay": str(pipeline.replay_id), **asdict(standing)})
+    return found
 
 
 def _is_eligible(event: Event, destination: Destination) -> bool:
@@ -91,19 +113,24 @@ def _is_eligible(event: Event, destination: Destination) -> bool:
 
 
 def _delivery(event: Event, destination: Destination) -> dict[str, Any]:
-    standing = standing_of(event, destination.pk)
+    replays = _replays(event, destination.pk)
+    standing = asdict(standing_of(event, destination.pk))
+    if replays and not _is_eligible(event, destination):  # only replays have ever sent it there
+        standing = replays[0]
     attempts = Attempt.objects.filter(destination_id=destination.pk, seq=event.seq).order_by("id")
     return {
         "destination": destination.slug,
         "destination_id": str(destination.pk),
-        "status": standing.status,
-        "reason": standing.reason,
-        "status_code": standing.status_code,
+        "status": standing["status"],
+        "reason": standing["reason"],
+        "status_code": standing["status_code"],
+        "replays": replays,
         "attempts": [_attempt(attempt) for attempt in attempts[:200]],
     }
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
+    request = orjson.loads(attempt.request)
     return {
         "at": attempt.at.isoformat(),
         "attempt": attempt.attempt,
@@ -114,26 +141,43 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "delivery_id": attempt.delivery_id,
         "mapping_id": str(attempt.mapping_id) if attempt.mapping_id else None,
         "worker": attempt.worker,
-        "request": orjson.loads(attempt.request),
+        "is_replay": ["replay", "true"] in request.get("headers", []),
+        "request": request,
         "response": orjson.loads(attempt.response),
     }
 
 
 def standing_of(event: Event, destination_id: UUID) -> Standing:
-    """How the event stands: what rows say about it first, then the batch that decided it, else it waits."""
-    retrying = RetryRow.objects.filter(destination_id=destination_id, seq=event.seq).order_by("next_run_at").first()
+    """How the event stands: what rows say about it first, then the batch that decided it, else it waits.
+
+    Replays have books of their own and do not change it.
+    """
+    pipelines = Pipeline.objects.filter(destination_id=destination_id).values_list("pk", "kind")
+    live = [pk for pk, kind in pipelines if kind == Pipeline.Kind.LIVE]
+    replays = [pk for pk, kind in pipelines if kind == Pipeline.Kind.REPLAY]
+    return (
+        _from_rows(event, destination_id, live)
+        or _from_batches(event, destination_id, without=replays)
+        or _from_cursor(event, destination_id)
+    )
+
+
+def _from_rows(event: Event, destination_id: UUID, pipeline_ids: Sequence[int]) -> Standing | None:
+    about = {"pipeline_id__in": pipeline_ids, "seq": event.seq}
+    retrying = RetryRow.objects.filter(**about).order_by("next_run_at").first()
     if retrying is not None:
         word = "pending" if retrying.state == RetryRow.State.PENDING else "retrying"
         return Standing(word, retrying.reason, retrying.status_code)
-    letter = DeadLetter.objects.filter(destination_id=destination_id, seq=event.seq).first()
-    if letter is not None:
-        return Standing("dead", letter.reason, letter.status_code)
-    return _from_batches(event, destination_id) or _from_cursor(event, destination_id)
+    letter = DeadLetter.objects.filter(**about, destination_id=destination_id).first()
+    return Standing("dead", letter.reason, letter.status_code) if letter is not None else None
 
 
-def _from_batches(event: Event, destination_id: UUID) -> Standing | None:
+def _from_batches(
+    event: Event, destination_id: UUID, only: Sequence[int] = (), without: Sequence[int] = ()
+) -> Standing | None:
     """What the last commit about the event said. Batches end near the event's own place in the log."""
     nearby = Batch.objects.filter(destination_id=destination_id, seq__gte=event.seq).order_by("seq", "id")
+    nearby = nearby.filter(pipeline_id__in=only) if only else nearby.exclude(pipeline_id__in=without)
     found: Standing | None = None
     for batch in nearby[:BATCHES_LOOKED_AT]:
         if batch.seq_min <= event.seq:
@@ -155,13 +199,17 @@ def _read_batch(batch: Batch, seq: int) -> Standing | None:
 
 
 def _from_cursor(event: Event, destination_id: UUID) -> Standing:
-    """No row speaks of it: it waits beyond the cursor, or has expired behind it."""
-    pipeline = Pipeline.objects.filter(destination_id=destination_id).first()
+    """No row speaks of it: it waits beyond the cursor, or has expired behind it, or its record was given up early."""
+    live = Pipeline.objects.filter(destination_id=destination_id, kind=Pipeline.Kind.LIVE)
+    pipeline = next((each for each in live if shard_of(event.user_key, each.shard_count) == each.shard), None)
     if pipeline is None:
         return Standing("waiting")
     cursor = Position(pipeline.cursor_epoch, pipeline.cursor_xid, pipeline.cursor_seq)
     is_beyond = Position(event.epoch, event.xid, event.seq) > cursor
-    return Standing("waiting", pipeline.held_reason) if is_beyond else Standing("expired")
+    if is_beyond:
+        return Standing("waiting", pipeline.held_reason)
+    trimmed = Partition.objects.filter(seq_from__lte=event.seq, seq_until__gt=event.seq, trimmed_at__isnull=False)
+    return Standing("unknown", "record_removed") if trimmed.exists() else Standing("expired")
 
 
 def rebuild_requests(event: Event, destination: Destination) -> list[dict[str, Any]]:

@@ -10,20 +10,29 @@ import os
 import socket
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import psycopg
 import redis
 from django.conf import settings
 
+from hub.delivery import outbound, services
+from hub.delivery.leases import Lease
+from hub.delivery.limits import Limits, Valkey
 from hub.delivery.run import Memory
 from hub.delivery.sender import Sender
 from hub.lib import postgres
-from hub.lib.net import Gate
 from hub.observability import log
 
 SLOTS = 50
+# What one workspace may have of the slots while others wait, and what slow pipelines may have at any time.
+WORKSPACE_SHARE, SMALLEST_SHARE = 0.25, 2
+SLOW_SHARE = 0.6
+# For how long a refused hint counts as somebody who waits.
+CROWDED_SECONDS = 3.0
+PASSED_ON_SECONDS = 1.0
 BEAT_SECONDS = 5.0
 DEAF_SECONDS = 60.0
 REMEMBERED = 5_000
@@ -35,11 +44,11 @@ ON CONFLICT (name) DO UPDATE SET beat_at = now(), slots = excluded.slots,
     taken_at = CASE WHEN %(has_taken)s THEN now() ELSE delivery_worker.taken_at END
 RETURNING extract(epoch FROM now() - taken_at)
 """
-DUE_FOR_LONG = """
+DUE_FOR_LONG = f"""
 SELECT EXISTS (SELECT FROM delivery_pipeline p JOIN tenants_destination d ON d.id = p.destination_id
     WHERE p.next_run_at < now() - make_interval(secs => %s) AND (p.lease_until IS NULL OR p.lease_until < now())
-      AND (d.status = 'active' OR NOT d.is_enabled OR d.deleted_at IS NOT NULL))
-"""
+      AND {services.MAY_RUN})
+"""  # noqa: S608 - our own constants
 FORGET_DEAD = "DELETE FROM delivery_worker WHERE beat_at < now() - interval '1 hour'"
 logger = log.get(__name__)
 
@@ -55,7 +64,12 @@ class Worker:
     is_stopping: bool = False
     active: int = 0
     taken: int = 0
+    refused_at: float = float("-inf")
+    _by_workspace: Counter[UUID] = field(default_factory=Counter)
+    _by_destination: Counter[UUID] = field(default_factory=Counter)
+    _apart: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    limits: Limits = field(default_factory=lambda: Limits(Valkey(settings.REDIS_URL)))
     _memories: OrderedDict[int, Memory] = field(default_factory=OrderedDict)
 
     def memory(self, pipeline_id: int) -> Memory:
@@ -69,18 +83,68 @@ class Worker:
 
     def is_crowded(self) -> bool:
         """Whether turns should be short because others wait for a slot."""
-        return self.active >= self.slots
+        return self.active >= self.slots and time.monotonic() - self.refused_at < CROWDED_SECONDS
 
-    def enter(self) -> None:
-        """A turn begins."""
+    def enter(self) -> bool:
+        """Begin a turn if a slot is free. One that is refused comes again by the scheduler, when it is its turn."""
         with self._lock:
-            self.active += 1
             self.taken += 1
+            if self.active >= self.slots:
+                self.refused_at = time.monotonic()
+                return False
+            self.active += 1
+            return True
+
+    def admit(self, lease: Lease) -> bool:
+        """Whether this pipeline may run now: within its workspace's share while others wait, and within the slow's."""
+        with self._lock:
+            if lease.must_share and self._by_workspace[lease.workspace_id] >= share_of(self.slots):
+                return False
+            if lease.is_apart and self._apart >= slow_share_of(self.slots):
+                return False
+            self._by_workspace[lease.workspace_id] += 1
+            self._by_destination[lease.destination_id] += 1
+            self._apart += lease.is_apart
+            return True
+
+    def passes_on(self, lease: Lease) -> bool:
+        """Whether another process should run this shard, for this one runs its part of the destination's shards.
+
+        Nobody may be there to take it: what comes back at once is run here.
+        """
+        with self._lock:
+            part = -(-lease.shard_count // max(1, lease.worker_count))
+            if self._by_destination[lease.destination_id] < part:
+                return False
+        memory, now = self.memory(lease.pipeline_id), time.monotonic()
+        if now - memory.passed_on_at < PASSED_ON_SECONDS:
+            return False
+        memory.passed_on_at = now
+        return True
+
+    def dismiss(self, lease: Lease) -> None:
+        """An admitted pipeline has let go."""
+        with self._lock:
+            self._by_workspace[lease.workspace_id] -= 1
+            self._by_destination[lease.destination_id] -= 1
+            self._by_workspace += Counter()  # forgets who runs nothing
+            self._by_destination += Counter()
+            self._apart -= lease.is_apart
 
     def leave(self) -> None:
         """A turn has ended."""
         with self._lock:
             self.active -= 1
+
+
+def share_of(slots: int) -> int:
+    """How many slots one workspace may have while others wait."""
+    return max(SMALLEST_SHARE, int(slots * WORKSPACE_SHARE))
+
+
+def slow_share_of(slots: int) -> int:
+    """How many slots pipelines may have that are slow, being probed or not known yet."""
+    return max(1, int(slots * SLOW_SHARE))
 
 
 _workers: dict[int, Worker] = {}
@@ -92,11 +156,17 @@ def current() -> Worker:
     pid = os.getpid()
     with _lock:
         if pid not in _workers:
-            gate = Gate(allow_private=settings.ALLOW_PRIVATE_NETWORKS)
             _workers[pid] = Worker(
-                f"{socket.gethostname()}:{pid}"[:100], Sender(gate), abort_seconds=settings.WORKER_ABORT_SECONDS
+                f"{socket.gethostname()}:{pid}"[:100],
+                Sender(outbound.gate()),
+                abort_seconds=settings.WORKER_ABORT_SECONDS,
             )
         return _workers[pid]
+
+
+def set_slots(slots: int) -> None:
+    """Say how many turns this process runs at once."""
+    current().slots = slots
 
 
 def stop() -> None:
@@ -116,12 +186,19 @@ def beat_forever() -> None:
                 connection.execute(FORGET_DEAD)
                 taken = worker.taken
                 idle_seconds = float(str(row[0])) if row else 0.0
-                if idle_seconds > DEAF_SECONDS and not worker.active and _is_work_due(connection) and _broker_answers():
+                if _is_deaf(worker, idle_seconds, connection):
                     logger.error("worker_deaf", worker=worker.name, idle_seconds=round(idle_seconds))
                     os._exit(70)
         except psycopg.Error as error:
             logger.warning("beat_failed", error=type(error).__name__)
         time.sleep(BEAT_SECONDS)
+
+
+def _is_deaf(worker: Worker, idle_seconds: float, connection: postgres.PgConnection) -> bool:
+    """Whether it takes nothing though there is something to take; one without slots delivers nothing anyway."""
+    if not worker.slots or worker.active or idle_seconds <= DEAF_SECONDS:
+        return False
+    return _is_work_due(connection) and _broker_answers()
 
 
 def _is_work_due(connection: postgres.PgConnection) -> bool:

@@ -20,6 +20,8 @@ from .paths import reader, split_path
 from .templates import compile_template
 
 Field = tuple[str, Resolver]
+# A step is about a microsecond; a Liquid template takes some fifty to begin with.
+LIQUID_STEPS = 50
 
 
 def compile_value(mapping: object, path: str) -> Resolver:
@@ -161,7 +163,7 @@ def _array_path(argument: list[object], path: str) -> Resolver:
     if not isinstance(shape, dict) or not shape:
         return find
     build = compile_value(shape, pointer(path, 1))
-    cost = _count(shape)
+    cost = count_steps(shape)
     is_plain = isinstance(first, str) or (isinstance(first, dict) and isinstance(first.get("@path"), str))
 
     def resolve(scope: object) -> object:
@@ -177,10 +179,19 @@ def _array_path(argument: list[object], path: str) -> Resolver:
     return resolve
 
 
-def _count(mapping: object) -> int:
+def count_steps(mapping: object) -> int:
+    """How much work a part of a mapping is, each time: templates by their placeholders, Liquid by its length."""
     if isinstance(mapping, dict):
-        return 1 + sum(map(_count, mapping.values()))
-    return 1 + sum(map(_count, mapping)) if isinstance(mapping, list) else 1
+        return 1 + sum(_steps_of(name, value) for name, value in mapping.items())
+    return 1 + sum(map(count_steps, mapping)) if isinstance(mapping, list) else 1
+
+
+def _steps_of(name: str, value: object) -> int:
+    if isinstance(value, str) and name == "@template":
+        return 1 + value.count("{{")
+    if isinstance(value, str) and name == "@liquid":
+        return LIQUID_STEPS + len(value)
+    return count_steps(value)
 
 
 def _merge(options: JsonObject, path: str) -> Resolver:

@@ -15,6 +15,9 @@ MAX_TEMPLATE_LENGTH = 10_000
 MAX_PLACEHOLDERS = 200
 MAX_TEXT = 250_000
 MAX_STEPS = 200_000
+# Characters that one run may write into texts of its own, and how short a text is not counted.
+MAX_WRITTEN = 1_000_000
+SHORT_TEXT = 256
 MAX_VALUE_NODES = 20_000
 MAX_VALUE_TEXT = 1_000_000
 
@@ -23,9 +26,19 @@ class Meter(threading.local):
     """Steps that the run in this thread may still take; the compiled mapping itself is shared between threads."""
 
     left = 0
+    room = 0
 
     def start(self) -> None:
         self.left = MAX_STEPS
+        self.room = MAX_WRITTEN
+
+    def write(self, length: int, path: str) -> None:
+        """Count a text that was made. A text that is only passed on costs nothing until the payload is measured."""
+        self.room -= length
+        if self.room < 0:
+            raise UnmappableEventError.of(
+                "output_too_large", f"mapping this event writes more than {MAX_WRITTEN} characters", path
+            )
 
     def spend(self, steps: int, path: str) -> None:
         self.left -= steps
@@ -42,7 +55,28 @@ def check_text(text: str, path: str) -> str:
     """Pass a text on, unless it has grown beyond the limit."""
     if len(text) > MAX_TEXT:
         raise UnmappableEventError.of("text_too_long", f"the text is longer than {MAX_TEXT} characters", path)
+    if len(text) > SHORT_TEXT:
+        METER.write(len(text), path)
     return text
+
+
+def check_output(value: object) -> None:
+    """Refuse a payload that would be far beyond a megabyte when it is written out, where what occurs twice is twice."""
+    stack = [value]
+    size = 0
+    while stack:
+        item = stack.pop()
+        size += 1
+        if type(item) is str:
+            size += len(item)
+        elif type(item) is dict:
+            stack.extend(item.values())
+            size += sum(map(len, item))
+        elif type(item) is list:
+            stack.extend(item)
+        if size + len(stack) > MAX_WRITTEN:
+            message = f"the payload has more than {MAX_WRITTEN} characters"
+            raise UnmappableEventError.of("output_too_large", message)
 
 
 def check_value(value: object, path: str) -> None:

@@ -25,7 +25,7 @@ from liquid.utils import ReadOnlyChainMap
 
 from .coercion import Resolver, number_text, to_number
 from .errors import InvalidMappingError, UnmappableEventError
-from .limits import MAX_TEXT, check_value
+from .limits import MAX_TEXT, METER, SHORT_TEXT, check_text, check_value
 
 MAX_LENGTH = 1_000
 MAX_ITEMS = 10_000
@@ -124,7 +124,10 @@ def _guard(name: str, function: Filter) -> Filter:
     @wraps(function)
     def guarded(value: object, *args: object, **options: object) -> object:
         try:
-            return _measured(function(clean(value), *map(clean_argument, args), **options))
+            made = _measured(function(clean(value), *map(clean_argument, args), **options))
+            if isinstance(made, str) and len(made) > SHORT_TEXT:
+                METER.spend(len(made) // SHORT_TEXT, "")
+            return made
         except _STUMBLES as stumble:
             raise FilterError(f"{name} cannot be applied to this value", token=None) from stumble
 
@@ -243,7 +246,7 @@ def compile_liquid(source: str, path: str = "") -> Resolver:
             template.render_with_context(context, buffer)
         except (LiquidError, *_STUMBLES) as error:
             raise UnmappableEventError.of("liquid_failed", _explain(error), path) from error
-        return str(buffer.getvalue())
+        return check_text(str(buffer.getvalue()), path)
 
     return render
 

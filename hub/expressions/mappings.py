@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .coercion import MISSING, JsonObject, Resolver, kind_of
-from .directives import compile_value
+from .directives import compile_value, count_steps
 from .errors import InvalidMappingError, UnmappableEventError
 from .flattening import flatten
-from .limits import METER
+from .limits import METER, check_output
 from .liquid import liquid_paths
 from .mapping_checks import METADATA_KEY, check_mapping, unwrap_root
 from .templates import compile_template, placeholders
 
 __all__ = ["compile_mapping", "field_value_keys", "flatten", "render", "transform", "validate"]
+
+# An event has at most 32 KB, so that a mapping this small cannot make a megabyte of it, and need not be measured.
+STEPS_OF_A_SMALL_MAPPING = 60
 
 
 def validate(mapping: object) -> None:
@@ -28,15 +31,25 @@ def validate(mapping: object) -> None:
 def compile_mapping(mapping: JsonObject) -> Callable[[JsonObject], JsonObject]:
     """Check and compile a mapping into a function from an event to its payload, which may run in any thread."""
     resolve = _compile(mapping)
+    may_be_large = count_steps(mapping) > STEPS_OF_A_SMALL_MAPPING or _has_shape(mapping)
 
     def build(event: JsonObject) -> JsonObject:
         payload = _run(resolve, event)
+        if may_be_large:
+            check_output(payload)
         if not isinstance(payload, dict):
             message = f"the mapping must give an object, but gives {kind_of(payload)}"
             raise UnmappableEventError.of("payload_not_object", message)
         return payload
 
     return build
+
+
+def _has_shape(mapping: object) -> bool:
+    """Whether some list of the event is mapped item by item, so that what it reads comes many times over."""
+    if isinstance(mapping, dict):
+        return "@arrayPath" in mapping or "@transform" in mapping or any(map(_has_shape, mapping.values()))
+    return isinstance(mapping, list) and any(map(_has_shape, mapping))
 
 
 def transform(mapping: object, event: object = None) -> object:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from .coercion import Resolver, text_or_blank
 from .errors import InvalidMappingError
-from .limits import MAX_PLACEHOLDERS, MAX_TEMPLATE_LENGTH, MAX_TEXT, check_text
+from .limits import MAX_PLACEHOLDERS, MAX_TEMPLATE_LENGTH, SHORT_TEXT, check_text
 from .paths import reader, split_placeholder
 
 
@@ -65,6 +65,6 @@ def _filler(parts: list[str], holes: list[tuple[int, Resolver]], path: str) -> R
             value = read(scope)
             filled[index] = value if type(value) is str else text_or_blank(value)
         text = "".join(filled)
-        return text if len(text) <= MAX_TEXT else check_text(text, path)
+        return text if len(text) <= SHORT_TEXT else check_text(text, path)
 
     return fill

@@ -18,6 +18,7 @@ INTEGRATIONS_OBJECT = "filtered_by_integrations_object"
 SENT_CLIENT_SIDE = "message_sent_client_side"
 NO_MATCHING_MAPPING = "no_matching_mapping"
 ERASED = "erased"
+NOT_CHOSEN = "not_chosen"  # outside of a replay's filter: nothing is written about it
 REASONS = {
     DESTINATION_DELETED: "The destination was deleted before the event's turn came.",
     DESTINATION_OFF: "The destination was switched off before the event's turn came.",
@@ -67,6 +68,7 @@ class Plan:
     intervals: tuple[Interval, ...]
     links: Mapping[UUID, Link]
     routes: tuple[Route, ...]
+    chosen: Callable[[Message], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ def refusal_now(plan: Plan, source_id: UUID) -> str:
 
 def decide(plan: Plan, message: Message) -> Decision:
     """Which mappings apply to this message, for an event that is eligible and not refused now."""
+    if plan.chosen is not None and not plan.chosen(message):
+        return Decision(reason=NOT_CHOSEN)
     reason = integrations_refusal(plan.names, message)
     if reason:
         return Decision(reason=reason)

@@ -18,13 +18,15 @@ from tests.adminsite.conftest import Scene
 pytestmark = pytest.mark.django_db
 MODELS = sorted(site._registry, key=lambda model: model._meta.label)
 ACTS = [(model, act) for model in MODELS for act in site._registry[model].acts]  # type: ignore[attr-defined]
+REPAIR = {"retry_now", "revive", "discard", "pause_job", "resume_job", "cancel_job"}
+REPLAY = {"replay_to", "pause_replay", "resume_replay", "cancel_replay"}
+OPERATING = REPLAY | {"pause", "resume", "lock", "unlock", "enable", "disable", "revoke"}
 ALLOWED = {
     "Auditor": set(),
-    "Support": {"retry_now", "revive", "discard"},
-    "Operator": {"retry_now", "revive", "discard", "pause", "resume", "lock", "unlock", "enable", "disable", "revoke"},
-    "": {"retry_now", "revive", "discard", "pause", "resume", "lock", "unlock", "enable", "disable", "revoke",
-         "rotate_key", "reset_second_factor"},
-}  # fmt: skip
+    "Support": REPAIR,
+    "Operator": REPAIR | OPERATING,
+    "": REPAIR | OPERATING | {"rotate_key", "reset_second_factor", "delete"},
+}
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
 each_group = pytest.mark.parametrize("group", [*GROUPS, ""], ids=lambda group: group or "superuser")
 

@@ -21,7 +21,7 @@ from tests.architecture.tree import ROOT, modules, own_commands
 DOCS = ROOT / "hub" / "docs"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-READERS = {"envbool", "envint", "envlist", "envnetworks", "envsecret", "envstr", "getenv"}
+READERS = {"envbool", "envint", "envlist", "envnetworks", "envports", "envsecret", "envstr", "getenv"}
 ENVIRONMENT_READ = ("os.environ.get", "environment.get")
 # Set by one process of ours for another, or by a test runner; nobody sets them by hand.
 INTERNAL = {"DJANGO_SETTINGS_MODULE", "PYTEST_XDIST_WORKER"}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, Scope, SendError, interpret
+from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, Scope, SendError, interpret, warn_if_fewer
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ONE = RequestSpec("POST", "https://hook.example")
@@ -79,6 +79,16 @@ def test_a_status_means_the_same_everywhere(status: int, outcome: str, reason: s
         (400, "too_large", "batch_refused"),
         (413, "too_large", "payload_too_large"),
         (422, "too_large", "batch_refused"),
+        (409, "too_large", "batch_refused"),
+        (414, "too_large", "batch_refused"),
+        (419, "too_large", "batch_refused"),
+        (451, "too_large", "batch_refused"),
+        (401, "unauthorized", "unauthorized"),
+        (402, "disabled", "billing"),
+        (405, "rejected", "method_not_allowed"),
+        (410, "disabled", "gone"),
+        (501, "rejected", "not_implemented"),
+        (505, "rejected", "http_version"),
         (403, "unauthorized", "forbidden"),
         (404, "rejected", "not_found"),
         (429, "throttled", "rate_limited"),
@@ -199,6 +209,28 @@ def test_a_207_may_name_positions() -> None:
     outcomes = interpret(THREE, multi_status({"index": 2, "status": 400}, {"index": 0, "status": 200}))
     assert [one.outcome for one in outcomes] == [Outcome.DELIVERED, Outcome.RETRY, Outcome.REJECTED]
     assert outcomes[1].reason == "missing_item"
+
+
+def test_a_207_in_which_all_are_forbidden_is_about_the_credentials() -> None:
+    found = outcome_of(multi_status(*[{"status": 403}] * 3), THREE)
+    assert (found.outcome, found.scope) == (Outcome.UNAUTHORIZED, Scope.DESTINATION)
+
+
+def test_a_207_in_which_one_is_forbidden_is_about_that_one() -> None:
+    outcomes = interpret(THREE, multi_status({"status": 403}, {"status": 200}, {"status": 200}))
+    assert [one.outcome for one in outcomes] == [Outcome.REJECTED, Outcome.DELIVERED, Outcome.DELIVERED]
+
+
+@pytest.mark.parametrize(("status", "reason"), [(402, "billing"), (410, "gone")])
+def test_an_item_of_a_207_that_is_gone_does_not_stop_the_others(status: int, reason: str) -> None:
+    outcomes = interpret(THREE, multi_status({"status": status}, {"status": 200}, {"status": 200}))
+    assert (outcomes[0].outcome, outcomes[0].reason) == (Outcome.REJECTED, reason)
+
+
+def test_fewer_accepted_than_sent_is_a_warning_on_each() -> None:
+    delivered = interpret(THREE, Response(200))
+    assert [one.warnings for one in warn_if_fewer(delivered, 2)] == [("count_mismatch",)] * 3
+    assert warn_if_fewer(delivered, 3) == delivered
 
 
 @pytest.mark.parametrize(

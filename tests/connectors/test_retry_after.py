@@ -27,6 +27,7 @@ EPOCH = int(NOW.timestamp())
         ("Retry-After", "Sun, 01 Mar 2026 13:00:30 +0100", 30),
         ("Retry-After", "Sun, 01 Mar 2026 11:00:00 GMT", 0),
         ("Retry-After-Ms", "250", 0.25),
+        ("X-Ms-Retry-After-Ms", "250", 0.25),
     ],
 )
 def test_every_form_of_retry_after_is_read(name: str, value: str, seconds: float) -> None:
@@ -57,12 +58,32 @@ def test_a_date_means_nothing_without_the_moment_of_the_answer() -> None:
         ("X-RateLimit-Reset", str(EPOCH - 45), 0),
         ("X-Rate-Limit-Reset", "9", 9),
         ("RateLimit-Reset", "30", 30),
+        ("X-RateLimit-Reset-After", "1.25", 1.25),
+        ("X-RateLimit-Reset", f"{EPOCH + 45}.5", 45.5),
+        ("X-RateLimit-Reset-Ms", "1500", 1.5),
+        ("X-Vendor-RateLimit-Interval-Milliseconds", "10000", 10),
+        ("Vendor-RateLimit-Endpoint", "total=100; remaining=0; resets=41", 41),
         ("RateLimit", "limit=100, remaining=0, reset=12", 12),
         ("RateLimit", '"burst";r=0;t=8', 8),
     ],
 )
 def test_the_end_of_a_rate_limit_is_read(name: str, value: str, seconds: float) -> None:
     assert until_limit_resets([(name, value)], NOW) == seconds
+
+
+def test_the_wait_itself_is_trusted_before_the_moment_and_the_window() -> None:
+    headers = [("X-RateLimit-Interval-Ms", "60000"), ("X-RateLimit-Reset", "9"), ("X-RateLimit-Reset-After", "2.5")]
+    assert until_limit_resets(headers, NOW) == 2.5
+    assert until_limit_resets(headers[:2], NOW) == 9
+
+
+def test_of_two_limits_the_one_that_ends_first_is_waited_for() -> None:
+    headers = [("X-RateLimit-Reset-Daily-Reset", "50000"), ("X-RateLimit-Minute-Reset", "20")]
+    assert until_limit_resets(headers, NOW) == 20
+
+
+def test_a_header_that_only_resembles_a_limit_is_not_read() -> None:
+    assert until_limit_resets([("X-Password-Reset", "30"), ("X-Request-Interval", "5")], NOW) is None
 
 
 @pytest.mark.parametrize("value", ["", "later", "-1", '"default";r=5'])

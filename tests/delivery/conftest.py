@@ -8,8 +8,10 @@ import pytest
 
 from hub.delivery.worker import Worker
 from hub.lib import postgres
-from tenants.models import Source
+from tenants.models import Source, Workspace
 from tests import factories
+from tests.adminsite import staff
+from tests.adminsite.conftest import Scene
 from tests.delivery import logged
 from tests.receivers import Receiver
 
@@ -31,4 +33,14 @@ def worker() -> Iterator[Worker]:
 def source(transactional_db: None) -> Iterator[Source]:
     """A source of a workspace of its own; everything is committed, for the log's tail is invisible otherwise."""
     yield factories.make_source(factories.make_workspace(), "app")
+    postgres.close_pools()
+
+
+@pytest.fixture
+def scene(acme: Workspace) -> Iterator[Scene]:
+    """What pages about failures show: a source, a destination and its pipeline, in the test's own transaction."""
+    source = factories.make_source(acme, "web")
+    destination = factories.make_destination(acme, "hook", sources=[source])
+    pipeline = staff.make_pipeline(destination)
+    yield Scene(acme, source, destination, pipeline, staff.make_event(source))
     postgres.close_pools()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hub.delivery.breaker import Window, probe_delay
+from hub.delivery.breaker import RAMP_MIN_CALLS, Window, probe_delay, ramp_doublings
 
 
 def after(*calls: tuple[float, bool]) -> Window:
@@ -52,3 +52,60 @@ def test_what_is_older_than_a_minute_is_forgotten() -> None:
 @pytest.mark.parametrize(("reopened", "seconds"), [(0, 5), (1, 10), (2, 20), (5, 160), (6, 300), (50, 300)])
 def test_probes_come_later_each_time_up_to_five_minutes(reopened: int, seconds: float) -> None:
     assert probe_delay(reopened, 1.0) == seconds
+
+
+def test_a_circuit_that_ramps_opens_again_after_few_calls() -> None:
+    window = after((0.0, False), (0.1, True), (0.2, True), (0.3, False))
+    assert (window.should_open(1.0), window.should_open(1.0, RAMP_MIN_CALLS)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "good_calls", "seconds", "doublings"),
+    [
+        (0, 0, 10.0, 0),
+        (0, 1, 0.9, 0),
+        (0, 1, 1.0, 1),
+        (0, 2, 9.0, 1),
+        (0, 3, 9.0, 2),
+        (0, 63, 9.0, 6),
+        (0, 1_000, 3.5, 3),
+        (4, 15, 9.0, 4),
+        (4, 16, 1.0, 5),
+    ],
+)
+def test_calls_in_flight_double_each_second_once_as_many_have_gone_well(
+    before: int, good_calls: int, seconds: float, doublings: int
+) -> None:
+    assert ramp_doublings(before, good_calls, seconds) == doublings
+
+
+def test_more_than_a_quarter_of_failures_over_ten_minutes_is_degraded() -> None:
+    window = after(*[(n * 5.0, n % 3 == 0) for n in range(110)])
+    assert window.is_degraded(550.0)
+    assert not window.should_open(550.0)
+
+
+def test_a_quarter_is_not_yet() -> None:
+    assert not after(*[(n * 5.0, n % 4 == 0) for n in range(100)]).is_degraded(500.0)
+
+
+def test_a_handful_of_failures_is_not_degraded() -> None:
+    assert not after(*[(n * 5.0, True) for n in range(19)]).is_degraded(100.0)
+
+
+def test_what_is_older_than_ten_minutes_no_longer_degrades() -> None:
+    window = after(*[(n * 1.0, True) for n in range(60)])
+    assert window.is_degraded(100.0)
+    assert not window.is_degraded(700.0)
+
+
+def test_beginning_anew_forgets_the_minute_and_keeps_the_ten() -> None:
+    window = after(*[(n * 1.0, True) for n in range(30)])
+    window.begin_anew()
+    assert (window.calls, window.should_open(40.0), window.is_degraded(40.0)) == (0, False, True)
+
+
+def test_calls_a_second_are_those_of_the_time_they_span() -> None:
+    assert after(*[(n * 0.1, False) for n in range(100)]).calls_a_second(10.0) == pytest.approx(10.0)
+    assert after((5.0, False)).calls_a_second(5.1) == 1.0
+    assert Window().calls_a_second(1.0) == 0.0

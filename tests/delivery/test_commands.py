@@ -84,7 +84,7 @@ def test_draining_ends_with_zero_when_nothing_waits(
     append(source, [message(1)])
     run(hook, worker)
     call_command("drain", "--json")
-    assert json.loads(capsys.readouterr().out) == {"drained": True, "waiting": 0}
+    assert json.loads(capsys.readouterr().out) == {"drained": True, "waiting": 0, "seconds_to_drain": 0.0}
 
 
 def test_draining_ends_with_one_at_the_time_out(source: Source, hook: Destination, capsys: Captured) -> None:
@@ -92,4 +92,4 @@ def test_draining_ends_with_one_at_the_time_out(source: Source, hook: Destinatio
     with pytest.raises(SystemExit) as ended:
         call_command("drain", "--timeout", "0")
     assert ended.value.code == 1
-    assert capsys.readouterr().out == "2 still wait\n"
+    assert capsys.readouterr().out == "2 still wait; time to drain at the present pace: unknown\n"

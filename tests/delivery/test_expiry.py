@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 
-from hub.delivery import expiry, services
+from hub.delivery import backlog, expiry, services
 from hub.delivery.models import Pipeline
 from hub.delivery.worker import Worker
 from hub.lib import postgres
@@ -68,3 +70,28 @@ def test_a_caught_up_pipeline_only_raises_its_floor(source: Source, receiver: Re
     assert expire(seqs[0] + 1).waiting == 0
     assert Pipeline.objects.get(destination_id=hook.pk).floor_seq >= seqs[0] + 1
     assert books(hook) == {"eligible": 1, "delivered": 1}
+
+
+def test_an_event_of_which_a_part_is_dead_ends_as_dead(source: Source, receiver: Receiver, worker: Worker) -> None:
+    mappings = [
+        {"name": name, "action": "send", "trigger": 'type = "track"', "fields": {"data": {"part": name}}}
+        for name in ("one", "two")
+    ]
+    url = receiver.script("/p", [400, 500])
+    hook = factories.make_destination(source.workspace, "hook", url=url, sources=[source], mappings=mappings)
+    seqs = append(source, [message(1)])
+    run(hook, worker)
+    assert books(hook) == {"eligible": 1, "waiting": 1}
+    assert expire(seqs[0] + 1).retrying == 1
+    assert books(hook) == {"eligible": 1, "dead": 1}
+
+
+def test_the_retry_row_of_a_replay_leaves_the_books_alone(source: Source, receiver: Receiver, worker: Worker) -> None:
+    hook = factories.make_destination(source.workspace, "hook", url=receiver.script("/f", [500]), sources=[source])
+    append(source, [message(1)])
+    run(hook, worker)
+    Pipeline.objects.filter(destination_id=hook.pk).update(kind=Pipeline.Kind.REPLAY, replay_id=uuid4())
+    with postgres.connect() as connection:
+        rows = connection.execute("SELECT id, source_id, seq FROM delivery_retry").fetchall()
+        backlog.expire(connection, [backlog.Lost(*row) for row in rows])  # type: ignore[arg-type]
+        assert connection.execute("SELECT sum(expired) FROM delivery_count").fetchone() == (None,)

@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from hub.delivery import expiry, loop, outcomes, prepare, scheduler, services
+from hub.delivery import chores, expiry, loop, outcomes, prepare, services
 from hub.delivery.models import DeadLetter, Pipeline, RetryRow
+from hub.delivery.repair import acts
 from hub.delivery.worker import Worker
 from hub.events import counts, cursors
 from hub.lib import postgres
@@ -79,7 +80,7 @@ def test_one_of_an_events_two_dead_letters_can_be_put_back(source: Source, recei
     hook = connect(source, receiver.script("/p", [400, 400]), mappings=two_parts())
     append(source, [message(1)])
     run(hook, worker)
-    services.revive(list(DeadLetter.objects.order_by("id")[:1]), TESTER, "one of two")
+    acts.retry(list(DeadLetter.objects.order_by("id")[:1]), TESTER, "one of two")
     assert books(hook) == {"eligible": 1, "waiting": 1}
     run(hook, worker)
     assert books(hook) == {"eligible": 1, "dead": 1}
@@ -204,10 +205,9 @@ def test_a_chore_that_times_out_does_not_starve_the_others(transactional_db: Non
         ran.append("slow")
         raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
 
-    chores = [scheduler.Chore("slow", 10, "", slow), scheduler.Chore("other", 10, "", lambda _: ran.append("other"))]
+    due = [chores.Chore("slow", 10, "", slow), chores.Chore("other", 10, "", lambda _: ran.append("other"))]
     with postgres.connect() as connection:
-        scheduler.Scheduler(chores).tick(connection)
-    postgres.close_pools()
+        chores.Housekeeping(due).do_due(connection, 1.0)
     assert ran == ["slow", "other"]
 
 

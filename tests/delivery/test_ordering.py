@@ -30,4 +30,33 @@ def test_a_failure_holds_the_user_and_gives_back_who_waited() -> None:
     for item in "abc":
         book.start(1, item)
     assert book.hold(1) == ["b", "c"]
-    assert book.held == {1}
+    assert book.held == {1: 1}
+
+
+def test_a_start_before_the_last_one_of_the_same_user_is_a_break() -> None:
+    book: OrderBook[str] = OrderBook()
+    book.start(1, "a")
+    book.note_start(1, (5, 10))
+    book.note_start(2, (5, 9))
+    assert book.breaks == 0
+    book.note_start(1, (5, 9))
+    assert book.breaks == 1
+
+
+def test_a_user_who_is_out_of_the_book_is_forgotten() -> None:
+    book: OrderBook[str] = OrderBook()
+    book.start(1, "a")
+    book.note_start(1, (5, 10))
+    book.end(1)
+    book.note_start(1, (5, 9))
+    assert book.breaks == 0
+
+
+def test_places_of_different_epochs_are_not_compared() -> None:
+    book: OrderBook[str] = OrderBook()
+    book.enter_epoch(1)
+    book.start(1, "a")
+    book.note_start(1, (900, 10))
+    book.enter_epoch(2)
+    book.note_start(1, (5, 11))
+    assert book.breaks == 0

@@ -72,3 +72,20 @@ def test_an_answer_that_echoes_our_credentials_gives_nothing_away() -> None:
     shown = record.response_text(Answer(401, body=f"you sent {basic}".encode()), record.credentials_of(call))
     assert basic not in shown
     assert "you sent" in shown
+
+
+@pytest.mark.parametrize("start", range(2_034, 2_049))
+def test_a_secret_that_the_cut_falls_into_is_hidden_all_the_same(start: int) -> None:
+    shown = json.loads(record.response_text(Answer(401, body=b"x" * start + b"s3cret-token"), SECRETS))
+    assert set(shown["body"]) <= {"x", "•"}
+
+
+def test_a_secret_that_json_escapes_is_hidden_in_a_json_body_too() -> None:
+    shown = record.response_text(Answer(401, body=json.dumps({"token": 'quo"ted'}).encode()), SECRETS)
+    assert "ted" not in json.loads(shown)["body"]
+
+
+def test_headers_of_an_answer_are_kept_up_to_two_kilobytes() -> None:
+    lines = [f"x-{number}: {'y' * 90}".encode() for number in range(1_000)]
+    shown = record.response_text(Answer(500, headers=lines), ())
+    assert len(json.loads(shown)["headers"]) == 21

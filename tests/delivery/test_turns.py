@@ -10,6 +10,7 @@ import pytest
 from hub.delivery import leases, outcomes, services
 from hub.delivery.models import Attempt, Batch, DeadLetter, Pipeline, RetryRow
 from hub.delivery.outcomes import ChunkOutcome, RetryDraft
+from hub.delivery.repair import acts
 from hub.delivery.trace import trace
 from hub.delivery.worker import Worker
 from hub.events.cursors import Position, read_rows
@@ -134,7 +135,7 @@ def test_a_dead_letter_can_be_put_back_and_delivered(source: Source, receiver: R
     hook = connect(source, receiver.script("/strict", [422]))
     append(source, [message(1)])
     run(hook, worker)
-    done = services.revive(list(DeadLetter.objects.all()), TESTER, "fixed the mapping")
+    done = acts.retry(list(DeadLetter.objects.all()), TESTER, "fixed the mapping")
     assert done.changed == 1
     assert books(hook) == {"eligible": 1, "waiting": 1}
     run(hook, worker)
@@ -146,9 +147,9 @@ def test_a_discarded_dead_letter_stays_dead_in_the_books(source: Source, receive
     hook = connect(source, receiver.url("/status/400"))
     append(source, [message(1)])
     run(hook, worker)
-    services.discard(list(DeadLetter.objects.all()), TESTER, "a test event")
+    acts.discard(list(DeadLetter.objects.all()), TESTER, "a test event")
     assert books(hook) == {"eligible": 1, "dead": 1}
-    assert services.revive(list(DeadLetter.objects.all()), TESTER, "no").changed == 0
+    assert acts.retry(list(DeadLetter.objects.all()), TESTER, "no").changed == 0
 
 
 def test_a_dead_receiver_stops_the_cursor_and_costs_few_rows(

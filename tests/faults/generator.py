@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import select
 import threading
 import time
 from collections import Counter
@@ -96,6 +97,8 @@ class Generator:
     def _send(self, connection: http.client.HTTPConnection, events: list[dict[str, Any]]) -> str:
         with self._lock:
             self.books.note((each["messageId"] for each in events), is_confirmed=False)
+        if has_been_closed(connection):  # as every client looks before it reuses a connection
+            connection.close()
         try:
             return str(post(connection, self._write_key, events))
         except TimeoutError:
@@ -117,6 +120,11 @@ def event(**changes: Any) -> dict[str, Any]:
     user = f"user-{message_id[:2]}"
     return {"type": "track", "event": "Order Completed", "userId": user, "messageId": message_id,
             "properties": {"total": 42}, **changes}  # fmt: skip
+
+
+def has_been_closed(connection: http.client.HTTPConnection) -> bool:
+    """Whether the server has ended a kept connection: an idle one has nothing to read unless its end has come."""
+    return connection.sock is not None and bool(select.select([connection.sock], [], [], 0)[0])
 
 
 def post(connection: http.client.HTTPConnection, write_key: str, events: list[dict[str, Any]]) -> int:

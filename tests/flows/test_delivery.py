@@ -11,6 +11,7 @@ import pytest
 from connectors import signing
 from hub.delivery import services
 from hub.delivery.models import DeadLetter, RetryRow
+from hub.delivery.repair import acts
 from hub.lib import clock
 from tenants import services as tenants
 from tests.factories import TESTER
@@ -152,7 +153,7 @@ def test_a_500_is_tried_again_with_the_same_delivery_id(house: House) -> None:
     assert house.standing(sent)[0] == "retrying"
     assert house.books(hook) == {"eligible": 1, "waiting": 1}
     house.hook.mode = 200
-    assert services.retry_now(list(RetryRow.objects.all()), TESTER, "tests").changed == 1
+    assert acts.retry_now(list(RetryRow.objects.all()), TESTER, "tests").changed == 1
     house.turn(hook)
     assert house.attempts(sent) == [(500, "retry"), (200, "delivered")]
     assert len({headers["webhook-id"] for headers, _ in house.hook.requests}) == 1
@@ -168,7 +169,7 @@ def test_a_400_is_a_dead_letter_that_can_be_sent_again(house: House) -> None:
     assert house.standing(sent)[0] == "dead"
     assert house.books(hook) == {"eligible": 1, "dead": 1}
     house.hook.mode = 200
-    assert services.revive(list(DeadLetter.objects.all()), TESTER, "tests").changed == 1
+    assert acts.retry(list(DeadLetter.objects.all()), TESTER, "tests").changed == 1
     assert house.books(hook) == {"eligible": 1, "waiting": 1}
     house.turn(hook)
     assert house.standing(sent) == ("delivered", "")
@@ -181,8 +182,8 @@ def test_a_discarded_dead_letter_stays_dead_in_the_books(house: House) -> None:
     house.hook.mode = 400
     house.track(message())
     house.turn(hook)
-    assert services.discard(list(DeadLetter.objects.all()), TESTER, "tests").changed == 1
-    assert services.revive(list(DeadLetter.objects.all()), TESTER, "tests").changed == 0
+    assert acts.discard(list(DeadLetter.objects.all()), TESTER, "tests").changed == 1
+    assert acts.retry(list(DeadLetter.objects.all()), TESTER, "tests").changed == 0
     assert house.books(hook) == {"eligible": 1, "dead": 1}
 
 

@@ -4,23 +4,42 @@ The pages of this room that belong to no model are added to the site here.
 """
 
 from hub.adminsite.site import ExtraPage, site
-from hub.delivery.admin import attempts, books, deliveries, destinations, failures, figures, pipelines, tracing
+from hub.delivery.admin import (
+    attempts,
+    books,
+    deliveries,
+    destinations,
+    failures,
+    figures,
+    groups,
+    pipelines,
+    replaying,
+    replays,
+    tracing,
+)
 
-__all__ = ["attempts", "books", "destinations", "failures", "pipelines"]
+__all__ = ["attempts", "books", "destinations", "failures", "pipelines", "replays"]
 
 site.extra_pages += [
     ExtraPage("deliveries/", deliveries.deliveries, "deliveries"),
+    ExtraPage("failures/", groups.failures, "failures"),
+    ExtraPage("failures/group/", groups.group, "failure_group"),
+    ExtraPage("failures/repair/", groups.repair, "repair"),
+    ExtraPage("replays/start/", replaying.start_page, "replay_start"),
     ExtraPage("events/event/<int:seq>/trace/", tracing.trace_page, "events_event_trace"),
     ExtraPage("events/event/<int:seq>/trace/reveal/", tracing.reveal_trace, "events_event_trace_reveal"),
 ]
 site.figures.append(figures.figures)
 site.menu += [
     ("Deliveries", "deliveries", deliveries.PERMISSION),
+    ("Failures", "failures", groups.PERMISSION),
     ("Events", "events_event_changelist", "events.view_event"),
     ("Attempts", "delivery_attempt_changelist", "delivery.view_attempt"),
     ("Retries", "delivery_retryrow_changelist", "delivery.view_retryrow"),
     ("Dead letters", "delivery_deadletter_changelist", "delivery.view_deadletter"),
     ("Pipelines", "delivery_pipeline_changelist", "delivery.view_pipeline"),
+    ("Replays", "delivery_replay_changelist", "delivery.view_replay"),
+    ("Jobs", "jobs_job_changelist", "jobs.view_job"),
     ("Sources", "tenants_source_changelist", "tenants.view_source"),
     ("Destinations", "tenants_destination_changelist", "tenants.view_destination"),
     ("Audit trail", "tenants_auditentry_changelist", "tenants.view_auditentry"),

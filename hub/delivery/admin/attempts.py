@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -15,20 +13,17 @@ from django.utils.safestring import SafeString
 from connectors.http import Outcome
 from hub.adminsite.filters import ChoiceFilter
 from hub.adminsite.site import site
-from hub.adminsite.text import block, cell, pretty
-from hub.delivery.admin.exchanges import masked_exchange
-from hub.delivery.admin.failures import trace_link
-from hub.delivery.admin.words import explain
+from hub.adminsite.text import block, pretty
+from hub.delivery.admin.columns import EventAdmin, LeanListAdmin
+from hub.delivery.admin.exchanges import exchange_block
 from hub.delivery.listing import unpack
-from hub.delivery.models import Attempt, Batch, Pipeline
-from hub.events.admin.events import is_revealed, trace_address
+from hub.delivery.models import Attempt, Batch
+from hub.events.admin.events import is_revealed
 from hub.events.admin.ranges import DecidedRange
-from hub.events.admin.search import find_seqs
-from tenants.admin.named import DestinationFilter, NamedLogAdmin, WorkspaceFilter
+from tenants.admin.named import DestinationFilter, WorkspaceFilter
 from tenants.admin.payloads import PayloadAdmin
 
 BATCH_SHOWN = 200
-BLOBS = ("mappings", "seqs", "outcomes", "reasons", "statuses", "durations")
 
 
 class OutcomeFilter(ChoiceFilter):
@@ -50,7 +45,7 @@ class CodeClassFilter(ChoiceFilter):
 
 
 @admin.register(Attempt, site=site)
-class AttemptAdmin(NamedLogAdmin, PayloadAdmin):
+class AttemptAdmin(EventAdmin, PayloadAdmin):
     list_display = (
         "id",
         "at",
@@ -71,38 +66,15 @@ class AttemptAdmin(NamedLogAdmin, PayloadAdmin):
         *("attempt", "outcome", "reason_shown", "reason_in_words", "status_code", "duration_ms", "worker"),
         *("request_shown", "response_shown"),
     )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
-        match = request.resolver_match
-        is_list = match is not None and "object_id" not in match.kwargs
-        found: QuerySet[Attempt] = super().get_queryset(request)
-        return found.defer("request", "response") if is_list else found
+    deferred = ("request", "response")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         text = search_term.strip()
-        if not text:
-            return queryset, False
         if text.startswith("msg_"):
             return queryset.filter(delivery_id=text), False
-        destinations = list(Pipeline.objects.values_list("destination_id", flat=True)[:10_000])
-        return queryset.filter(destination_id__in=destinations, seq__in=find_seqs(text)), False
-
-    def links(self, row: Attempt) -> Sequence[tuple[str, str]]:
-        return [("Trace of its event", trace_address(row.seq))]
-
-    @admin.display(description="event")
-    def event(self, row: Attempt) -> SafeString:
-        return trace_link(row.seq)
-
-    @admin.display(description="reason")
-    def reason_shown(self, row: Attempt) -> str:
-        return cell(row.reason, 40)
-
-    @admin.display(description="meaning")
-    def reason_in_words(self, row: Attempt) -> str:
-        return explain(row.reason) or "–"
+        return super().get_search_results(request, queryset, text)
 
     @admin.display(description="message id")
     def message_shown(self, row: Attempt) -> SafeString:
@@ -110,15 +82,15 @@ class AttemptAdmin(NamedLogAdmin, PayloadAdmin):
 
     @admin.display(description="we sent")
     def request_shown(self, row: Attempt) -> SafeString:
-        return _exchange(row, row.request)
+        return exchange_block(row.request, is_open=is_revealed(row))
 
     @admin.display(description="they answered")
     def response_shown(self, row: Attempt) -> SafeString:
-        return _exchange(row, row.response)
+        return exchange_block(row.response, is_open=is_revealed(row))
 
 
 @admin.register(Batch, site=site)
-class BatchAdmin(NamedLogAdmin):
+class BatchAdmin(LeanListAdmin):
     list_display = (
         "id",
         "at",
@@ -137,12 +109,7 @@ class BatchAdmin(NamedLogAdmin):
         *("id", "at", "workspace_name", "destination_name", "pipeline_id", "fence", "is_retry", "event_count"),
         *("delivered", "filtered", "failed", "seq_min", "seq", "versions", "ended"),
     )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
-        match = request.resolver_match
-        is_list = match is not None and "object_id" not in match.kwargs
-        found: QuerySet[Batch] = super().get_queryset(request)
-        return found.defer(*BLOBS) if is_list else found
+    deferred = ("mappings", "seqs", "outcomes", "reasons", "statuses", "durations")
 
     @admin.display(description="rules in force")
     def versions(self, row: Batch) -> SafeString:
@@ -155,12 +122,3 @@ class BatchAdmin(NamedLogAdmin):
             for one in islice(unpack(row), BATCH_SHOWN)
         ]
         return block("\n".join(lines) or "none")
-
-
-def _exchange(row: Attempt, text: str) -> SafeString:
-    try:
-        found = json.loads(text) if text else None
-    except ValueError:
-        # Cut in its middle: still text, and treated as personal as a whole.
-        return block(text) if is_revealed(row) else pretty(masked_exchange({"body": text}))
-    return pretty(found if is_revealed(row) else masked_exchange(found))

@@ -10,22 +10,23 @@ from urllib.parse import urlencode
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 
-from hub.adminsite.filters import PRESETS, parse_moment
+from hub.adminsite.filters import PRESETS
 from hub.adminsite.site import site
 from hub.adminsite.text import clip, pseudonym
+from hub.delivery.admin.asking import Asked, known_destinations, known_workspaces, read
 from hub.delivery.admin.words import explain
 from hub.delivery.finding import EVENTS, RECOMPUTED, deliveries_of, find_delivery
 from hub.delivery.listing import LOOKED_AT, STATUSES, Listed, Page, Place, Question, read_page
 from hub.events.admin.events import trace_address
 from hub.events.admin.search import find_seqs
 from tenants.admin.named import Names, names_of
-from tenants.models import Destination, Workspace
+from tenants.models import Workspace
 
 PERMISSION = "delivery.view_batch"
 KEPT = ("workspace", "destination", "status", "event", "since", "until")
 ICONS = {"delivered": "✓", "filtered": "⃠", "retrying": "↻", "pending": "…", "dead": "✕"}
-SUGGESTED = 200
 
 
 @dataclass(slots=True)
@@ -35,34 +36,26 @@ class Found(Page):
     untold: list[tuple[int, str]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Asked:
-    """What the address asks for, and what is wrong with it."""
-
-    workspace: Workspace | None = None
-    question: Question | None = None
-    notes: list[str] = field(default_factory=list)
-
-
 def deliveries(request: HttpRequest) -> HttpResponse:
     """Show a page of deliveries, or what a search found."""
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied
-    workspaces = list(Workspace.objects.order_by("slug")[:SUGGESTED])
-    asked = _read(request, workspaces)
+    workspaces = known_workspaces()
+    asked = read(request, workspaces)
+    question = _question(request, asked)
     text = request.GET.get("q", "").strip()
     page: Page = Page()
     if asked.workspace is not None and text:
         page = _search(asked.workspace, text, asked.notes)
-    elif asked.question is not None:
-        page = read_page(asked.question, Place.parse(request.GET.get("place", "")))
+    elif question is not None:
+        page = read_page(question, Place.parse(request.GET.get("place", "")))
     if page.is_cut_short:
         asked.notes.append(f"{LOOKED_AT:,} deliveries were looked at. “Older” goes on from there.")
     context = {
         **site.each_context(request),
         "title": "Deliveries",
         "workspaces": [workspace.slug for workspace in workspaces],
-        "destinations": _destinations(asked.workspace),
+        "destinations": known_destinations(asked.workspace),
         "statuses": STATUSES,
         "presets": PRESETS,
         "asked": {
@@ -80,39 +73,19 @@ def deliveries(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/deliveries.html", context)
 
 
-def _read(request: HttpRequest, workspaces: Sequence[Workspace]) -> Asked:
-    """Turn the address into a question; of what cannot be meant the page tells, and shows nothing."""
-    slug = request.GET.get("workspace", "").strip()
-    asked = Asked()
-    if slug:
-        known = next((each for each in workspaces if each.slug == slug), None)
-        asked.workspace = known or Workspace.objects.filter(slug=slug).first()
-        if asked.workspace is None:
-            asked.notes.append(f"There is no workspace {clip(slug)}.")
-    elif len(workspaces) == 1:
-        asked.workspace = workspaces[0]
-    if asked.workspace is None:
-        return asked
-    try:
-        since, until = (parse_moment(text) if (text := request.GET.get(name)) else None for name in ("since", "until"))
-    except (ValueError, OverflowError):
-        asked.notes.append("Give times like 2026-01-31T09:00 or 24h.")
-        return asked
+def _question(request: HttpRequest, asked: Asked) -> Question | None:
+    """Which deliveries of the workspace; none when there is nothing sound to ask."""
+    if asked.workspace is None or not asked.is_sound:
+        return None
     status = request.GET.get("status", "")
-    name = request.GET.get("destination", "").strip()
-    destination = Destination.unscoped.filter(workspace=asked.workspace, slug=name).order_by("-pk").first()
-    if name and destination is None:
-        asked.notes.append(f"There is no destination {clip(name)} in this workspace.")
-        return asked
-    asked.question = Question(
+    return Question(
         asked.workspace.pk,
-        destination.pk if destination else None,
+        asked.destination.pk if asked.destination else None,
         status if status in STATUSES else "",
         request.GET.get("event", ""),
-        since,
-        until,
+        asked.since,
+        asked.until,
     )
-    return asked
 
 
 def _search(workspace: Workspace, text: str, notes: list[str]) -> Found:
@@ -160,15 +133,9 @@ def _line(row: Listed, names: Names) -> dict[str, Any]:
         "words": explain(row.reason),
         "duration_ms": row.duration_ms,
         "next_run_at": row.next_run_at,
+        "replay": reverse("admin:delivery_replay_change", args=[row.replay_id]) if row.replay_id else "",
         "trace": trace_address(row.seq),
     }
-
-
-def _destinations(workspace: Workspace | None) -> list[str]:
-    if workspace is None:
-        return []
-    known = Destination.unscoped.filter(workspace=workspace).order_by("slug")
-    return sorted(set(known.values_list("slug", flat=True)[:SUGGESTED]))
 
 
 def _address(request: HttpRequest, **more: str) -> str:

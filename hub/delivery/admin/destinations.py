@@ -65,5 +65,6 @@ class DeliveryDestinationAdmin(DestinationAdmin):
         return [
             ("Deliveries", reverse("admin:deliveries") + query),
             ("Pipeline", reverse("admin:delivery_pipeline_changelist") + query),
+            ("Failures", reverse("admin:failures") + query),
             ("Dead letters", reverse("admin:delivery_deadletter_changelist") + query),
         ]

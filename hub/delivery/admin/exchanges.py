@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from hub.adminsite.text import MASK
+from django.utils.safestring import SafeString
+
+from hub.adminsite.text import MASK, block, pretty
+
+
+def exchange_block(text: str, *, is_open: bool) -> SafeString:
+    """A kept request or answer as an inert block."""
+    try:
+        found = json.loads(text) if text else None
+    except ValueError:
+        # Cut in its middle: still text, and treated as personal as a whole.
+        return block(text) if is_open else pretty(masked_exchange({"body": text}))
+    return pretty(found if is_open else masked_exchange(found))
 
 
 def masked_exchange(exchange: Any) -> Any:

@@ -2,52 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
-from hub.adminsite.acts import Act
 from hub.adminsite.base import text_column
 from hub.adminsite.filters import ChoiceFilter, TextFilter, TimeRange
 from hub.adminsite.site import site
 from hub.adminsite.text import cell, pseudonym, visible, without_contacts
-from hub.delivery import services
-from hub.delivery.admin.words import explain
+from hub.delivery.admin.columns import EventAdmin
+from hub.delivery.admin.repairing import DISCARD, RETRY, RETRY_NOW, act_of
+from hub.delivery.admin.replaying import REPLAY_TO
 from hub.delivery.models import DeadLetter, Pipeline, RetryRow
-from hub.events.admin.events import is_revealed, trace_address
-from hub.events.admin.search import HELP, find_seqs
-from tenants.admin.acting import actor_of
-from tenants.admin.named import DestinationFilter, NamedLogAdmin, WorkspaceFilter
+from hub.events.admin.events import is_revealed
+from hub.events.admin.search import HELP
+from tenants.admin.named import DestinationFilter, WorkspaceFilter
 from tenants.admin.payloads import PayloadAdmin
-
-
-def _retry_now(request: HttpRequest, rows: Sequence[RetryRow], reason: str) -> str:
-    done = services.retry_now(rows, actor_of(request), reason)
-    parked = done.asked - done.changed
-    return f"{done.changed:,} of {done.asked:,} are due now." + (
-        f" {parked:,} wait for an earlier event of the same user, or for the receiver." if parked else ""
-    )
-
-
-def _revive(request: HttpRequest, rows: Sequence[DeadLetter], reason: str) -> str:
-    done = services.revive(rows, actor_of(request), reason)
-    return f"{done.changed:,} of {done.asked:,} wait again and are tried at once."
-
-
-def _discard(request: HttpRequest, rows: Sequence[DeadLetter], reason: str) -> str:
-    done = services.discard(rows, actor_of(request), reason)
-    return f"{done.changed:,} of {done.asked:,} marked as seen to."
 
 
 class ReasonFilter(TextFilter):
     title = "reason"
     parameter = "reason"
     placeholder = "timeout"
+
+
+class SignatureFilter(TextFilter):
+    title = "signature"
+    parameter = "signature"
+    placeholder = "422 unprocessable"
 
 
 class PipelinesDestinationFilter(DestinationFilter):
@@ -79,7 +63,7 @@ class SeenToFilter(ChoiceFilter):
         return queryset.filter(discarded_at__isnull=value == "no")
 
 
-class FailureAdmin(NamedLogAdmin):
+class FailureAdmin(EventAdmin):
     """What retry rows and dead letters have in common."""
 
     search_fields = ("seq",)
@@ -88,34 +72,8 @@ class FailureAdmin(NamedLogAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("pipeline")
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        text = search_term.strip()
-        return (self.about_events(queryset, find_seqs(text)) if text else queryset), False
-
-    def about_events(self, queryset: QuerySet[Any], seqs: list[int]) -> QuerySet[Any]:
-        """The rows about these events, by an index that the table has."""
-        pipelines = list(Pipeline.objects.values_list("pk", flat=True)[:10_000])
-        return queryset.filter(pipeline_id__in=pipelines, seq__in=seqs)
-
     def describe(self, row: Any) -> str:
         return f"event {row.seq} to {self.destination_name(row)}: {row.reason or 'no reason'}, {row.attempts} tries"
-
-    def links(self, row: Any) -> Sequence[tuple[str, str]]:
-        return [("Trace of its event", trace_address(row.seq))]
-
-    @admin.display(description="event")
-    def event(self, row: Any) -> SafeString:
-        return trace_link(row.seq)
-
-    @admin.display(description="reason")
-    def reason_shown(self, row: Any) -> str:
-        return cell(row.reason, 40)
-
-    @admin.display(description="meaning")
-    def reason_in_words(self, row: Any) -> str:
-        return explain(row.reason) or "–"
 
     @admin.display(description="person")
     def person(self, row: Any) -> str:
@@ -150,15 +108,8 @@ class RetryRowAdmin(FailureAdmin):
             "job_shown",
         ),
     )
-    acts = (
-        Act(
-            "retry_now",
-            "Retry now",
-            "delivery.change_retryrow",
-            "They are tried at once instead of at their time. The receiver may get many requests at the same moment.",
-            _retry_now,
-        ),
-    )
+    acts = (act_of(RETRY_NOW),)
+    owner = "pipeline_id"
 
     job_shown = text_column("job_id", "job id", 200)
 
@@ -177,34 +128,16 @@ class DeadLetterAdmin(FailureAdmin, PayloadAdmin):
         "attempts",
         "discarded_at",
     )
-    list_filter = (TimeRange, WorkspaceFilter, DestinationFilter, SeenToFilter, ReasonFilter)
+    list_filter = (TimeRange, WorkspaceFilter, DestinationFilter, SeenToFilter, ReasonFilter, SignatureFilter)
     fields = (
         *("id", "at", "workspace_name", "source_name", "destination_name", "mapping_name", "event", "message_id_shown"),
-        *("person", "day", "reason_shown", "reason_in_words", "status_code", "message_in_full", "attempts"),
-        *("first_at", "discarded_at"),
+        *("person", "day", "reason_shown", "reason_in_words", "status_code", "signature_shown", "message_in_full"),
+        *("attempts", "first_at", "discarded_at"),
     )
-    acts = (
-        Act(
-            "revive",
-            "Retry",
-            "delivery.change_deadletter",
-            "They go back to waiting, are tried at once and for the destination's full time again.",
-            _revive,
-        ),
-        Act(
-            "discard",
-            "Discard",
-            "delivery.change_deadletter",
-            "They are marked as seen to and are not tried again. They stay dead in the books.",
-            _discard,
-        ),
-    )
+    acts = (act_of(RETRY), act_of(DISCARD), REPLAY_TO)
 
     message_id_shown = text_column("message_id", "message id", 255)
-
-    def about_events(self, queryset: QuerySet[Any], seqs: list[int]) -> QuerySet[Any]:
-        destinations = list(Pipeline.objects.values_list("destination_id", flat=True)[:10_000])
-        return queryset.filter(destination_id__in=destinations, seq__in=seqs)
+    signature_shown = text_column("signature", "signature", 200)
 
     @admin.display(description="message")
     def message_shown(self, row: DeadLetter) -> str:
@@ -213,8 +146,3 @@ class DeadLetterAdmin(FailureAdmin, PayloadAdmin):
     @admin.display(description="message")
     def message_in_full(self, row: DeadLetter) -> str:
         return visible(row.message if is_revealed(row) else without_contacts(row.message)) or "–"
-
-
-def trace_link(seq: int) -> SafeString:
-    """The event's number, leading to its trace."""
-    return format_html('<a href="{}">{}</a>', trace_address(seq), seq)

@@ -12,13 +12,15 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.timesince import timesince
 from psycopg import Error as PostgresError
 
 from hub.adminsite.counting import count_or_estimate
 from hub.adminsite.site import Figure
 from hub.delivery import ledger
-from hub.delivery.models import DeadLetter, Pipeline, RetryRow, WorkerBeat
+from hub.delivery.models import BooksCheck, DeadLetter, Pipeline, RetryRow, WorkerBeat
 from hub.events.models import Event, Partition
+from hub.jobs.models import Job
 from hub.lib import clock
 from hub.observability import log
 
@@ -45,7 +47,7 @@ def figures(request: HttpRequest) -> list[Figure]:
     """Everything for those who may see delivery; for others nothing."""
     if not request.user.has_perm("delivery.view_pipeline"):
         return []
-    return [_lagging(), _circuits(), _retries(), _dead(), _workers(), _partitions(), _ledger(), _version()]
+    return [_lagging(), _circuits(), _retries(), _dead(), _jobs(), _workers(), _partitions(), _ledger(), _version()]
 
 
 def _lagging() -> Figure:
@@ -71,7 +73,14 @@ def _dead() -> Figure:
     waiting = DeadLetter.objects.filter(discarded_at=None)
     text = _about(waiting)
     note = "ended badly and nobody has seen to them" if text != "0" else "nothing ended badly"
-    return Figure("Dead letters", text, note, "warn" if text != "0" else "ok", f"{_list('deadletter')}?seen_to=no")
+    return Figure("Dead letters", text, note, "warn" if text != "0" else "ok", reverse("admin:failures"))
+
+
+def _jobs() -> Figure:
+    failed = Job.unscoped.filter(state=Job.State.FAILED).count()
+    active = Job.unscoped.filter(state__in=[Job.State.QUEUED, Job.State.RUNNING]).count()
+    note = f"and {failed:,} failed: their pages say why" if failed else "under way or waiting for a worker"
+    return Figure("Jobs", f"{active:,}", note, "warn" if failed else "ok", reverse("admin:jobs_job_changelist"))
 
 
 def _workers() -> Figure:
@@ -95,10 +104,21 @@ def _partitions() -> Figure:
 
 
 def _ledger() -> Figure:
-    """The balance, worked out here while the log is small; else it is the hourly check's to tell."""
+    """What the hourly check found last; before the first one the balance is worked out here, while the log is small."""
+    last = BooksCheck.objects.order_by("-at").first()
+    if last is None:
+        return _ledger_now()
+    when = f"checked {timesince(last.at, clock.now(), depth=1)} ago"
+    words = "events that the books cannot explain" if last.difference else "every event is accounted for"
+    return Figure(
+        "Books", f"{last.difference:,}", f"{words}, {when}", "bad" if last.difference else "ok", _list("bookscheck")
+    )
+
+
+def _ledger_now() -> Figure:
     events, _ = count_or_estimate(Event.objects.all())
     if events > LEDGER_UP_TO:
-        return Figure("Books", "hourly", "checked every hour; see the metric ledger_difference")
+        return Figure("Books", "–", "checked within the hour, and then every hour")
     try:
         difference: int = ledger.balance()["difference"]
     except PostgresError:

@@ -14,8 +14,8 @@ from django.utils.timesince import timesince
 
 from hub.adminsite.site import site
 from hub.adminsite.text import cell, visible
-from hub.delivery.admin.lag import Lag, lag_of
 from hub.delivery.admin.words import explain
+from hub.delivery.lag import Backlog, backlog_of, in_words
 from hub.delivery.models import Pipeline
 from hub.lib import clock
 from tenants.admin.named import DestinationFilter, NamedAdmin, WorkspaceFilter
@@ -30,9 +30,11 @@ class PipelineAdmin(NamedAdmin):
         "id",
         "workspace_name",
         "destination_name",
+        "part",
         "state",
         "waiting",
         "oldest",
+        "to_drain",
         "retrying",
         "held",
         "last_success_at",
@@ -43,15 +45,18 @@ class PipelineAdmin(NamedAdmin):
     ordering = ("-pk",)
     sortable_by = ("id", "last_success_at")
     fields = (
-        *("workspace_name", "destination_name", "shard", "state", "waiting", "oldest", "retrying", "held_until"),
+        *("workspace_name", "destination_name", "kind", "part", "state", "waiting", "oldest", "to_drain"),
+        *("backlog_told_at", "retrying", "held_until"),
         *("held_reason", "held_in_words", "circuit", "circuit_opened_at", "circuit_probes", "circuit_reopened"),
-        *("unauthorized_count", "is_slow", "cursor", "floor_seq", "lease_until", "owner", "fence", "next_run_at"),
+        *("circuit_told_at", "unauthorized_count", "streak_reason", "streak_since", "streak_count"),
+        *("learned_items", "learned_bytes", "learned_at", "learned_rate", "learned_rate_at", "rate_before"),
+        *("is_slow", "cursor", "floor_seq", "lease_until", "owner", "fence", "next_run_at"),
         *("last_success_at", "last_failure_at", "failure_in_full", "created_at"),
     )
 
     def prepare(self, request: HttpRequest, rows: Sequence[Any]) -> None:
         super().prepare(request, rows)
-        lags = lag_of([row.pk for row in rows])
+        lags = backlog_of([row.pk for row in rows])
         for row in rows:
             row.lag = lags[row.pk]
 
@@ -64,24 +69,37 @@ class PipelineAdmin(NamedAdmin):
             ("Retry rows", reverse("admin:delivery_retryrow_changelist") + query),
         ]
 
+    @admin.display(description="shard")
+    def part(self, row: Pipeline) -> str:
+        """Which share of the users it reads, and whether it is on its way to the place where shards are dealt anew."""
+        if row.kind == Pipeline.Kind.REPLAY:
+            return "replay"
+        place = f"{row.shard + 1} of {row.shard_count}" if row.shard_count > 1 else "–"
+        return f"{place}, until {row.until_xid}" if row.until_xid is not None else place
+
     @admin.display(description="state")
     def state(self, row: Pipeline) -> SafeString:
         word = state_of(row)
         return format_html('<span class="state state-{}">{} {}</span>', word, STATES[word], word)
 
-    @admin.display(description="waiting (at most)")
+    @admin.display(description="waiting (about)")
     def waiting(self, row: Any) -> str:
-        lag: Lag = row.lag
+        lag: Backlog = row.lag
         return f"{lag.waiting:,}"
 
     @admin.display(description="oldest waiting")
     def oldest(self, row: Any) -> str:
-        lag: Lag = row.lag
-        return f"{timesince(lag.oldest_at, clock.now(), depth=1)}" if lag.oldest_at else "–"
+        lag: Backlog = row.lag
+        return f"{timesince(lag.since, clock.now(), depth=1)}" if lag.since else "–"
+
+    @admin.display(description="time to drain")
+    def to_drain(self, row: Any) -> str:
+        lag: Backlog = row.lag
+        return in_words(lag.seconds_to_drain) if lag.waiting else "–"
 
     @admin.display(description="retry rows")
     def retrying(self, row: Any) -> str:
-        lag: Lag = row.lag
+        lag: Backlog = row.lag
         return f"{lag.retrying:,}"
 
     @admin.display(description="held")

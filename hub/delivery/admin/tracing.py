@@ -103,6 +103,10 @@ def _delivery(delivery: dict[str, Any], mappings: dict[UUID, str], is_open: bool
         "reason": visible(reason),
         "words": explain(reason),
         "status_code": delivery["status_code"],
+        "replays": [
+            {**each, "icon": TRACE_ICONS[each["status"]], "words": explain(each["reason"])}
+            for each in delivery["replays"]
+        ],
         "attempts": [_attempt(attempt, mappings, is_open) for attempt in delivery["attempts"]],
     }
 
@@ -114,6 +118,7 @@ def _attempt(attempt: dict[str, Any], mappings: dict[UUID, str], is_open: bool) 
         "reason": visible(attempt["reason"]),
         "words": explain(attempt["reason"]),
         "worker": attempt["worker"],
+        "is_replay": attempt["is_replay"],
         "mapping": mappings.get(UUID(mapping_id), mapping_id) if mapping_id else "",
         "request": pretty(_open_or_masked(attempt["request"], is_open)),
         "response": pretty(_open_or_masked(attempt["response"], is_open)),

@@ -6,9 +6,13 @@ from connectors import http
 from hub.routing.decide import REASONS
 
 OWN = {
+    "aborted": "The call was given up when the worker stopped; it is made again.",
+    "connector_bug": "The connector failed on it by a mistake of its own; the log has it.",
+    "count_mismatch": "The receiver took the batch and counted fewer events than were sent.",
     "internal": "An error in Headwater itself; the log has it. Nothing is lost, it is tried again.",
     "config_error": "The destination cannot be used as it is set up; its settings need attention.",
     "paused": "The destination is paused; its backlog waits.",
+    "record_removed": "Its record was given up early, for want of room on the disk; the books still count it.",
     "stopping": "The worker was being stopped; it is tried again at once.",
 }
 

@@ -82,6 +82,22 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="BooksCheck",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(db_index=True)),
+                ("seconds", models.FloatField()),
+                ("difference", models.BigIntegerField()),
+                ("lines_wrong", models.IntegerField()),
+                ("worst", models.JSONField(default=list)),
+            ],
+            options={
+                "verbose_name": "check of the books",
+                "verbose_name_plural": "checks of the books",
+                "db_table": "ledger_check",
+            },
+        ),
+        migrations.CreateModel(
             name="WorkerBeat",
             fields=[
                 ("name", models.CharField(max_length=100, primary_key=True, serialize=False)),
@@ -89,6 +105,7 @@ class Migration(migrations.Migration):
                 ("started_at", models.DateTimeField()),
                 ("beat_at", models.DateTimeField()),
                 ("taken_at", models.DateTimeField()),
+                ("must_share", models.BooleanField(db_default=False)),
             ],
             options={
                 "verbose_name": "worker",
@@ -157,15 +174,24 @@ class Migration(migrations.Migration):
                 ("circuit_probes", models.SmallIntegerField(db_default=0)),
                 ("circuit_reopened", models.SmallIntegerField(db_default=0)),
                 ("is_slow", models.BooleanField(db_default=False)),
+                ("circuit_told_at", models.DateTimeField(blank=True, null=True)),
                 ("unauthorized_count", models.SmallIntegerField(db_default=0)),
+                ("unauthorized_since", models.DateTimeField(blank=True, null=True)),
                 ("crash_count", models.SmallIntegerField(db_default=0)),
                 ("crash_seq", models.BigIntegerField(blank=True, null=True)),
                 ("inflight_seq", models.BigIntegerField(blank=True, null=True)),
                 ("learned_items", models.IntegerField(blank=True, null=True)),
                 ("learned_bytes", models.IntegerField(blank=True, null=True)),
+                ("learned_at", models.DateTimeField(blank=True, null=True)),
                 ("learned_rate", models.FloatField(blank=True, null=True)),
+                ("learned_rate_at", models.DateTimeField(blank=True, null=True)),
+                ("rate_before", models.FloatField(blank=True, null=True)),
+                ("streak_reason", models.CharField(blank=True, db_default="", max_length=20)),
+                ("streak_since", models.DateTimeField(blank=True, null=True)),
+                ("streak_count", models.IntegerField(db_default=0)),
                 ("order_breaks", models.BigIntegerField(db_default=0)),
                 ("drain_rate", models.FloatField(blank=True, null=True)),
+                ("backlog_told_at", models.DateTimeField(blank=True, null=True)),
                 ("last_success_at", models.DateTimeField(blank=True, null=True)),
                 ("last_failure_at", models.DateTimeField(blank=True, null=True)),
                 ("last_failure", models.CharField(blank=True, db_default="", max_length=300)),
@@ -196,7 +222,9 @@ class Migration(migrations.Migration):
                 (
                     "only",
                     models.CharField(
-                        choices=[("all", "All"), ("failed", "Failed"), ("dead", "Dead")], default="all", max_length=10
+                        choices=[("all", "All"), ("failed", "Failed"), ("dead", "Dead"), ("chosen", "Chosen")],
+                        default="all",
+                        max_length=10,
                     ),
                 ),
                 ("failed_at_id", models.UUIDField(blank=True, null=True)),
@@ -224,10 +252,20 @@ class Migration(migrations.Migration):
                 ("created_by", models.CharField(blank=True, default="", max_length=200)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("ended_at", models.DateTimeField(blank=True, null=True)),
+                ("seqs", models.JSONField(blank=True, null=True)),
+                ("is_estimate", models.BooleanField(db_default=False)),
+                ("note", models.CharField(blank=True, db_default="", max_length=500)),
             ],
             options={
                 "ordering": ["-created_at"],
-                "indexes": [models.Index(fields=["workspace_id", "-created_at"], name="replay_workspace")],
+                "indexes": [
+                    models.Index(fields=["workspace_id", "-created_at"], name="replay_workspace"),
+                    models.Index(
+                        condition=models.Q(("state__in", ["running", "paused"])),
+                        fields=["destination_id"],
+                        name="replay_active",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -264,6 +302,11 @@ class Migration(migrations.Migration):
                 "indexes": [
                     models.Index(fields=["workspace_id", "-id"], name="dead_workspace"),
                     models.Index(fields=["destination_id", "seq"], name="dead_destination"),
+                    models.Index(
+                        condition=models.Q(("discarded_at", None)),
+                        fields=["destination_id", "xid", "seq"],
+                        name="dead_open_place",
+                    ),
                     models.Index(
                         condition=models.Q(("discarded_at", None)),
                         fields=["workspace_id", "destination_id", "signature"],

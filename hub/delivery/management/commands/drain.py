@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from hub.delivery import ledger
+from hub.delivery import lag, ledger
 
 LOOK_SECONDS = 0.25
 
@@ -28,9 +28,11 @@ class Command(BaseCommand):
         while waiting and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
             waiting = ledger.waiting()
+        left = (lag.longest(lag.backlogs().values()) or None) if waiting else 0.0
         if options["json"]:
-            self.stdout.write(json.dumps({"drained": not waiting, "waiting": waiting}))
+            self.stdout.write(json.dumps({"drained": not waiting, "waiting": waiting, "seconds_to_drain": left}))
         else:
-            self.stdout.write("drained" if not waiting else f"{waiting:,} still wait")
+            words = f"{waiting:,} still wait; time to drain at the present pace: {lag.in_words(left)}"
+            self.stdout.write(words if waiting else "drained")
         if waiting:
             raise SystemExit(1)

@@ -44,8 +44,11 @@ class Command(BaseCommand):
         for delivery in found["deliveries"]:
             reason = f" ({delivery['reason']})" if delivery["reason"] else ""
             self.stdout.write(f"\n{delivery['destination']}: {delivery['status']}{reason}")
+            for replay in delivery["replays"]:
+                self.stdout.write(f"  replay {replay['replay']}: {replay['status']}  {replay['reason']}".rstrip())
             for attempt in delivery["attempts"]:
+                mark = "replay, " if attempt["is_replay"] else ""
                 self.stdout.write(
-                    f"  {attempt['at']}  try {attempt['attempt']}  {attempt['outcome']}  {attempt['status_code']}  "
-                    f"{attempt['duration_ms']} ms  {attempt['reason']}"
+                    f"  {attempt['at']}  {mark}try {attempt['attempt']}  {attempt['outcome']}  "
+                    f"{attempt['status_code']}  {attempt['duration_ms']} ms  {attempt['reason']}"
                 )

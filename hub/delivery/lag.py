@@ -1,0 +1,100 @@
+"""How far pipelines are behind and how long they will need: from count rows and their own pace, never from the log.
+
+The pace is that of a pipeline's last turns that had more to do than time, the waits between them included. So the
+estimate holds as long as the receiver and the load stay as they are, and says nothing when nothing is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+# Of the range that holds the cursor a part is taken, as if its transactions were alike; users are taken to be spread
+# evenly over shards.
+WAITING = """
+SELECT p.id, p.shard_count, p.drain_rate, coalesce(p.held_until > now(), false) OR d.status <> 'active' AS is_held,
+       w.waiting, w.since
+FROM delivery_pipeline p
+JOIN tenants_destination d ON d.id = p.destination_id
+LEFT JOIN LATERAL (
+    SELECT min(c.at) AS since, sum(c.accepted * CASE
+        WHEN c.epoch > p.cursor_epoch OR c.xid_from::text::bigint > p.cursor_xid THEN 1.0
+        ELSE (c.xid_to::text::bigint - p.cursor_xid)::float8
+             / (c.xid_to::text::bigint - c.xid_from::text::bigint + 1) END) AS waiting
+    FROM tenants_connection k
+    JOIN event_count c ON c.workspace_id = p.workspace_id AND c.source_id = k.source_id AND c.accepted > 0
+        AND (c.epoch = p.cursor_epoch AND c.xid_to > p.cursor_xid::text::xid8 OR c.epoch > p.cursor_epoch)
+    WHERE k.workspace_id = p.workspace_id AND k.destination_id = p.destination_id
+      AND EXISTS (SELECT FROM tenants_subscriptioninterval i WHERE i.workspace_id = p.workspace_id
+          AND i.kind = 'connection' AND i.object_id = k.id
+          AND (i.from_epoch, i.from_xid) <= (c.epoch, c.xid_from::text::bigint)
+          AND (i.until_epoch IS NULL OR (c.epoch, c.xid_from::text::bigint) < (i.until_epoch, i.until_xid)))
+      AND EXISTS (SELECT FROM tenants_subscriptioninterval i WHERE i.workspace_id = p.workspace_id
+          AND i.kind = 'destination' AND i.object_id = p.destination_id
+          AND (i.from_epoch, i.from_xid) <= (c.epoch, c.xid_from::text::bigint)
+          AND (i.until_epoch IS NULL OR (c.epoch, c.xid_from::text::bigint) < (i.until_epoch, i.until_xid)))
+) w ON p.kind = 'live'
+WHERE p.id = ANY(%s)
+"""
+RETRYING = "SELECT pipeline_id, count(*) FROM delivery_retry WHERE pipeline_id = ANY(%s) GROUP BY 1"
+LIVE = "SELECT id FROM delivery_pipeline WHERE kind = 'live'"
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits for a pipeline beyond its cursor, since when, how long it will take, and rows to be tried again.
+
+    `seconds_to_drain` is None while nobody can say: nothing is known of its pace yet, or it is held.
+    """
+
+    waiting: int = 0
+    since: datetime | None = None
+    seconds_to_drain: float | None = 0.0
+    retrying: int = 0
+
+
+def backlog_of(pipeline_ids: Sequence[int]) -> dict[int, Backlog]:
+    """The backlogs of these pipelines, with two queries."""
+    ids = list(pipeline_ids)
+    found = dict.fromkeys(ids, Backlog())
+    with connection.cursor() as cursor:
+        cursor.execute(RETRYING, [ids])
+        retrying = dict(cursor.fetchall())
+        cursor.execute(WAITING, [ids])
+        for key, shards, rate, is_held, waiting, since in cursor.fetchall():
+            count = round(float(waiting or 0) / shards)
+            left = seconds_to_drain(count, None if is_held else rate)
+            found[key] = Backlog(count, since if count else None, left, retrying.get(key, 0))
+    return found
+
+
+def backlogs() -> dict[int, Backlog]:
+    """The backlogs of all live pipelines."""
+    with connection.cursor() as cursor:
+        cursor.execute(LIVE)
+        return backlog_of([row[0] for row in cursor.fetchall()])
+
+
+def seconds_to_drain(waiting: int, rate: float | None) -> float | None:
+    """How long so many events take at this rate."""
+    if not waiting:
+        return 0.0
+    return waiting / rate if rate else None
+
+
+def longest(backlogs: Iterable[Backlog]) -> float | None:
+    """When the last of several is done that drain side by side; None when of one of them nobody can say."""
+    times = [each.seconds_to_drain for each in backlogs]
+    return None if None in times else max((time for time in times if time is not None), default=0.0)
+
+
+def in_words(seconds: float | None) -> str:
+    """A time to drain as people say it."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 60:
+        return f"{round(seconds)} s"
+    return f"{round(seconds / 60)} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
