@@ -33,6 +33,7 @@ class ReadOnlyAdmin(Base):
     """A model to look at. `acts` are its verbs; `prepare` sees the rows of a page before they are shown."""
 
     acts: tuple[Act, ...] = ()
+    when_empty = ""  # what the list says while it has never had a row
     actions = None
     list_per_page = 50
     list_max_show_all = 100
@@ -91,7 +92,8 @@ class ReadOnlyAdmin(Base):
         row = context.get("original")
         if row is not None:
             context["title"] = f"{capfirst(self.opts.verbose_name)} {clip(str(row.pk), 40)}"
-            context["subtitle"] = clip(self.describe(row), 100)
+            told = clip(self.describe(row), 100)
+            context["subtitle"] = told if told.lower() != context["title"].lower() else ""
             context["acts"] = self.allowed_acts(request)
             context["row_links"] = self.links(row)
         return super().render_change_form(request, context, *args, **kwargs)

@@ -1,12 +1,12 @@
 """The admin site: who may enter, for how long, how long a page may take, and what its first page tells.
 
-Rooms above add what this one cannot know: the sign-in form, further pages, the figures of the first page.
+Rooms above add what this one cannot know: the sign-in form, further pages, figures and tables of the first page.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import update_wrapper
@@ -47,6 +47,30 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Panel:
+    """A small table of the first page; the headings named in `numbers` are over figures. A note is told above it."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: Sequence[Sequence[object]]
+    numbers: frozenset[str] = frozenset()
+    note: str = ""
+    when_empty: str = ""
+    url: str = ""
+
+    @property
+    def cells(self) -> list[list[tuple[object, bool]]]:
+        """Every row's cells, each with whether it is a figure."""
+        return [
+            [(cell, name in self.numbers) for name, cell in zip(self.headings, row, strict=True)] for row in self.rows
+        ]
+
+    @property
+    def heads(self) -> list[tuple[str, bool]]:
+        return [(name, name in self.numbers) for name in self.headings]
+
+
+@dataclass(frozen=True, slots=True)
 class ExtraPage:
     """A page of the admin that belongs to no model."""
 
@@ -81,6 +105,7 @@ class Site(admin.AdminSite):
         super().__init__(name)
         self.extra_pages: list[ExtraPage] = []
         self.figures: list[Callable[[HttpRequest], list[Figure]]] = []
+        self.panels: list[Callable[[HttpRequest], list[Panel]]] = []
         self.menu: list[tuple[str, str, str]] = []
 
     def has_permission(self, request: HttpRequest) -> bool:
@@ -128,7 +153,8 @@ class Site(admin.AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         figures = [figure for make in self.figures for figure in make(request)]
-        return super().index(request, {**(extra_context or {}), "figures": figures})
+        panels = [panel for make in self.panels for panel in make(request)]
+        return super().index(request, {**(extra_context or {}), "figures": figures, "panels": panels})
 
     def get_log_entries(self, request: HttpRequest) -> Any:
         """Nothing: what people did is in the audit trail."""

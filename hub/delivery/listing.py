@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -28,6 +28,7 @@ PAGE = 100
 LOOKED_AT = 2_000
 FIRST_BATCHES, MOST_BATCHES = 60, 240
 ENDED = {Status.DELIVERED: "delivered", Status.FILTERED: "filtered"}
+DECIDED = {status: status.name.lower() for status in Status}
 STATUSES = ("delivered", "filtered", "retrying", "pending", "dead")
 PLACE = re.compile(r"^(\d{1,18})-(\d{1,6})\.(\d{1,18})\.(\d{1,18})$")
 TOP = 10**18 - 1
@@ -175,13 +176,15 @@ def _from_batches(question: Question, place: Place) -> Iterator[Listed]:
         key, size = found[-1].pk - 1, min(size * 4, MOST_BATCHES)
 
 
-def unpack(batch: Batch, status: str = "", limit: int | None = None) -> Iterator[Listed]:
-    """The ended events of a batch, last first; only those before `limit`."""
+def unpack(
+    batch: Batch, status: str = "", limit: int | None = None, words: Mapping[Status, str] = ENDED
+) -> Iterator[Listed]:
+    """The ended events of a batch, last first; only those before `limit`. With `DECIDED` also those that go on."""
     seqs, outcomes, reasons = array("q", bytes(batch.seqs)), bytes(batch.outcomes), bytes(batch.reasons)
     codes, durations = array("h", bytes(batch.statuses)), array("h", bytes(batch.durations))
     texts: list[str] = batch.mappings.get("reasons", [])
     for index in reversed(range(len(seqs) if limit is None else min(limit, len(seqs)))):
-        word = ENDED.get(Status(outcomes[index]))
+        word = words.get(Status(outcomes[index]))
         if word is None or status not in ("", word):
             continue
         reason = texts[reasons[index]] if reasons[index] < len(texts) else ""

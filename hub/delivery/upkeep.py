@@ -12,10 +12,8 @@ from psycopg import Connection
 from hub.delivery import expiry, ledger
 from hub.events import counts, cursors, partitions
 from hub.lib.postgres import Row
-from hub.observability import log, metrics
 
 PgConnection = Connection[Row]
-logger = log.get(__name__)
 
 # How far each workspace's count rows may become coarse: up to its lowest cursor, or to the horizon.
 REACHES = """

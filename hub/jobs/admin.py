@@ -22,7 +22,7 @@ from tenants.admin.acting import actor_of
 from tenants.admin.named import NamedLogAdmin, WorkspaceFilter
 from tenants.auditing import Actor
 
-ICONS = {"queued": "⏳", "running": "▶", "paused": "⏸", "cancelled": "⊘", "done": "✓", "failed": "✕"}
+ICONS = {"queued": "…", "running": "▶", "paused": "‖", "cancelled": "⊘", "done": "✓", "failed": "✕"}
 NO_WORKER = "No worker is running, or none is free: start one with `manage.py worker`."
 LONGEST_LIST = 10
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
@@ -75,6 +75,8 @@ class JobAdmin(NamedLogAdmin):
             services.cancel,
         ),
     )
+
+    when_empty = "No job has run yet. Retrying or discarding many failures at once starts one."
 
     def describe(self, row: Job) -> str:
         return f"{kinds.title_of(row.kind)}, {row.state}, {progress_in_words(row)}"

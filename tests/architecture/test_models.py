@@ -22,6 +22,7 @@ GLOBAL = {
     "tenants.LogEpoch": "there is one log",
     "events.Partition": "partitions are shared by all workspaces",
     "delivery.WorkerBeat": "a process serves all workspaces",
+    "delivery.BooksCheck": "the books of all workspaces are balanced together, one row each time",
 }
 
 every_model = pytest.mark.parametrize("model", OWN, ids=lambda model: model._meta.label)

@@ -220,6 +220,17 @@ def test_the_trace_tells_of_a_replay_apart(source: Source, receiver: Receiver, w
     assert [attempt["is_replay"] for attempt in delivery["attempts"]] == [False, True]
 
 
+def test_a_replay_that_fails_does_not_change_how_the_event_stands(
+    source: Source, receiver: Receiver, worker: Worker
+) -> None:
+    hook = connect(source, receiver.script("/strict", [200, 422]))
+    seqs = append(source, [message(1)])
+    run_live(hook, worker)
+    turn(start(hook), worker)
+    (delivery,) = traces.trace_event(Event.objects.get(pk=seqs[0]))["deliveries"]
+    assert (delivery["status"], [each["status"] for each in delivery["replays"]]) == ("delivered", ["dead"])
+
+
 def test_the_trace_names_a_destination_that_only_replays_have_sent_to(
     source: Source, receiver: Receiver, worker: Worker
 ) -> None:
@@ -280,6 +291,7 @@ def test_the_scheduler_tells_of_a_replay_until_it_has_ended_and_after_live_traff
         found = due(connection)
         assert {each.pipeline_id: each.is_replay for each in found} == {live.pk: False, pipeline_of(replay).pk: True}
         services.pause(replay, TESTER, "a test")
+        Pipeline.objects.filter(replay_id=replay.pk).update(next_run_at=clock.now())
         assert [each.pipeline_id for each in due(connection)] == [live.pk]
         services.resume(replay, TESTER, "a test")
         turn(replay, worker)

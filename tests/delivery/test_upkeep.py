@@ -7,7 +7,6 @@ import pytest
 from hub.delivery import upkeep
 from hub.delivery.worker import Worker
 from hub.lib import postgres
-from hub.observability import metrics
 from hub.schedule import CHORES
 from tenants.models import Source
 from tests import factories
@@ -22,18 +21,6 @@ def test_every_chore_runs_twice_on_a_fresh_installation(chore: upkeep.PgConnecti
     with postgres.connect() as connection:
         chore.run(connection)
         chore.run(connection)
-
-
-def test_gauges_tell_what_the_tables_hold(source: Source, receiver: Receiver, worker: Worker) -> None:
-    hook = factories.make_destination(source.workspace, url=receiver.script("/f", [500]), sources=[source])
-    append(source, [message(1)])
-    run(hook, worker)
-    append(source, [message(2)])
-    with postgres.connect() as connection:
-        upkeep.measure(connection)
-    assert metrics.retry_rows._value.get() == 1
-    assert metrics.oldest_undelivered._value.get() >= 0
-    assert metrics.secret_key_rows.labels("test")._value.get() >= 1
 
 
 def test_an_idle_pipeline_is_moved_to_the_horizon_and_reads_on_from_there(

@@ -12,6 +12,7 @@ from hub.delivery.admin import (
     failures,
     figures,
     groups,
+    panels,
     pipelines,
     replaying,
     replays,
@@ -30,7 +31,8 @@ site.extra_pages += [
     ExtraPage("events/event/<int:seq>/trace/reveal/", tracing.reveal_trace, "events_event_trace_reveal"),
 ]
 site.figures.append(figures.figures)
-site.menu += [
+site.panels.append(panels.panels)
+site.menu[:0] = [
     ("Deliveries", "deliveries", deliveries.PERMISSION),
     ("Failures", "failures", groups.PERMISSION),
     ("Events", "events_event_changelist", "events.view_event"),

@@ -8,22 +8,34 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from connectors.http import Outcome
 from hub.adminsite.filters import ChoiceFilter
 from hub.adminsite.site import site
-from hub.adminsite.text import block, pretty
+from hub.adminsite.text import block, clip, pretty
 from hub.delivery.admin.columns import EventAdmin, LeanListAdmin
+from hub.delivery.admin.deliveries import ICONS
 from hub.delivery.admin.exchanges import exchange_block
-from hub.delivery.listing import unpack
+from hub.delivery.listing import DECIDED, unpack
 from hub.delivery.models import Attempt, Batch
-from hub.events.admin.events import is_revealed
+from hub.events.admin.events import is_revealed, trace_address
 from hub.events.admin.ranges import DecidedRange
 from tenants.admin.named import DestinationFilter, WorkspaceFilter
 from tenants.admin.payloads import PayloadAdmin
 
 BATCH_SHOWN = 200
+ENDED = (
+    '<div class="results"><table><thead><tr><th scope="col">Event</th><th scope="col">Outcome</th>'
+    '<th scope="col" class="number">Code</th><th scope="col">Reason</th><th scope="col" class="number">Took</th>'
+    "</tr></thead><tbody>{}</tbody></table></div>"
+)
+ENDED_ROW = (
+    '<tr><th scope="row"><a href="{}">{}</a></th><td><span class="state state-{}">{} {}</span></td>'
+    '<td class="number">{}</td><td>{}</td><td class="number">{}</td></tr>'
+)
 
 
 class OutcomeFilter(ChoiceFilter):
@@ -100,25 +112,39 @@ class BatchAdmin(LeanListAdmin):
         "delivered",
         "filtered",
         "failed",
-        "is_retry",
+        "kind",
         "seq_min",
         "seq",
     )
     list_filter = (DecidedRange, WorkspaceFilter, DestinationFilter)
     fields = (
-        *("id", "at", "workspace_name", "destination_name", "pipeline_id", "fence", "is_retry", "event_count"),
+        *("id", "at", "workspace_name", "destination_name", "pipeline", "fence", "kind", "event_count"),
         *("delivered", "filtered", "failed", "seq_min", "seq", "versions", "ended"),
     )
     deferred = ("mappings", "seqs", "outcomes", "reasons", "statuses", "durations")
+    when_empty = "Nothing has been sent or filtered yet."
+
+    def describe(self, row: Batch) -> str:
+        return f"{row.delivered:,} delivered, {row.filtered:,} filtered, {row.failed:,} failed"
+
+    @admin.display(description="kind")
+    def kind(self, row: Batch) -> str:
+        return "retries" if row.is_retry else "new events"
+
+    @admin.display(description="pipeline")
+    def pipeline(self, row: Batch) -> SafeString:
+        address = reverse("admin:delivery_pipeline_change", args=[row.pipeline_id])
+        return format_html('<a href="{}">{}</a>', address, row.pipeline_id)
 
     @admin.display(description="rules in force")
     def versions(self, row: Batch) -> SafeString:
         return pretty(row.mappings)
 
-    @admin.display(description="events that ended (the last 200)")
+    @admin.display(description="what became of its events (the last 200)")
     def ended(self, row: Batch) -> SafeString:
         lines = [
-            f"{one.seq}  {one.status}  {one.status_code or ''}  {one.reason}  {one.duration_ms} ms"
-            for one in islice(unpack(row), BATCH_SHOWN)
-        ]
-        return block("\n".join(lines) or "none")
+            (trace_address(one.seq), one.seq, one.status, ICONS[one.status], one.status,
+             one.status_code or "–", clip(one.reason, 60) or "–", f"{one.duration_ms} ms")
+            for one in islice(unpack(row, words=DECIDED), BATCH_SHOWN)
+        ]  # fmt: skip
+        return format_html(ENDED, format_html_join("", ENDED_ROW, lines)) if lines else SafeString("none")

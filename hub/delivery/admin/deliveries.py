@@ -26,7 +26,7 @@ from tenants.models import Workspace
 
 PERMISSION = "delivery.view_batch"
 KEPT = ("workspace", "destination", "status", "event", "since", "until")
-ICONS = {"delivered": "✓", "filtered": "⃠", "retrying": "↻", "pending": "…", "dead": "✕"}
+ICONS = {"delivered": "✓", "filtered": "∅", "retrying": "↻", "pending": "…", "parked": "…", "dead": "✕"}
 
 
 @dataclass(slots=True)

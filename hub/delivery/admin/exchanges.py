@@ -18,14 +18,26 @@ def exchange_block(text: str, *, is_open: bool) -> SafeString:
     except ValueError:
         # Cut in its middle: still text, and treated as personal as a whole.
         return block(text) if is_open else pretty(masked_exchange({"body": text}))
-    return pretty(found if is_open else masked_exchange(found))
+    return pretty(readable(found) if is_open else masked_exchange(found))
+
+
+def readable(exchange: Any) -> Any:
+    """The exchange with its headers a line each; a name that came twice keeps both values."""
+    if not isinstance(exchange, dict) or not isinstance(exchange.get("headers"), list):
+        return exchange
+    lines: dict[str, list[str]] = {}
+    for pair in exchange["headers"]:
+        if not isinstance(pair, list) or len(pair) != 2:
+            return exchange
+        lines.setdefault(str(pair[0]), []).append(str(pair[1]))
+    return {**exchange, "headers": {name: ", ".join(values) for name, values in lines.items()}}
 
 
 def masked_exchange(exchange: Any) -> Any:
     """The exchange with its body and its URL's path hidden; some receivers have people's ids in the path."""
     if not isinstance(exchange, dict):
         return exchange
-    shown = dict(exchange)
+    shown: dict[str, Any] = dict(readable(exchange))
     if shown.get("body"):
         shown["body"] = MASK
     if isinstance(shown.get("url"), str):

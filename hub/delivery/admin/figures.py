@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -12,17 +12,17 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.timesince import timesince
 from psycopg import Error as PostgresError
 
 from hub.adminsite.counting import count_or_estimate
 from hub.adminsite.site import Figure
 from hub.delivery import ledger
+from hub.delivery.lag import in_words
 from hub.delivery.models import BooksCheck, DeadLetter, Pipeline, RetryRow, WorkerBeat
 from hub.events.models import Event, Partition
 from hub.jobs.models import Job
 from hub.lib import clock
-from hub.observability import log
+from hub.observability import log, storage
 
 ALIVE = timedelta(seconds=30)
 LAGGING = timedelta(minutes=1)
@@ -31,7 +31,8 @@ FEW_PARTITIONS = 3
 BEHIND = """
 SELECT count(*) FROM delivery_pipeline p
 JOIN tenants_destination d ON d.id = p.destination_id AND d.is_enabled AND d.deleted_at IS NULL
-WHERE EXISTS (SELECT FROM event_count c JOIN tenants_connection k ON k.source_id = c.source_id
+WHERE p.kind = 'live'
+  AND EXISTS (SELECT FROM event_count c JOIN tenants_connection k ON k.source_id = c.source_id
               WHERE k.workspace_id = p.workspace_id AND k.destination_id = p.destination_id AND k.is_enabled
                 AND c.workspace_id = p.workspace_id AND c.epoch = p.cursor_epoch
                 AND c.xid_to > p.cursor_xid::text::xid8 AND c.accepted > 0 AND c.at < %s)
@@ -40,6 +41,13 @@ PARTITIONS = """
 SELECT (SELECT count(*) FROM event_partition p, event_log_seq s WHERE p.seq_from > s.last_value),
        (SELECT count(*) FROM (SELECT FROM event_log_default LIMIT 1000) d)
 """
+DISK = {
+    storage.Room.AMPLE: ("of the database's disk", "ok"),
+    storage.Room.SCARCE: ("replays and exports stop, records of deliveries are kept for a shorter time", "warn"),
+    storage.Room.FULL: ("no more events are taken until there is room", "bad"),
+    storage.Room.AWAY: ("the folder that should be watched cannot be looked at", "bad"),
+    storage.Room.UNKNOWN: ("the database is elsewhere: set STORAGE_FOLDER to a folder on its disk", "warn"),
+}
 logger = log.get(__name__)
 
 
@@ -47,21 +55,22 @@ def figures(request: HttpRequest) -> list[Figure]:
     """Everything for those who may see delivery; for others nothing."""
     if not request.user.has_perm("delivery.view_pipeline"):
         return []
-    return [_lagging(), _circuits(), _retries(), _dead(), _jobs(), _workers(), _partitions(), _ledger(), _version()]
+    makers = (_lagging, _circuits, _retries, _dead, _jobs, _workers, _partitions, _disk, _ledger, _version)
+    return [make() for make in makers]
 
 
 def _lagging() -> Figure:
     with connection.cursor() as cursor:
         cursor.execute(BEHIND, [clock.now() - LAGGING])
         behind: int = cursor.fetchone()[0]
-    total = Pipeline.objects.count()
-    note = f"of {total:,} have events waiting for over a minute"
+    total = Pipeline.objects.filter(kind=Pipeline.Kind.LIVE).count()
+    note = f"of {total:,}; their events have waited for over a minute" if behind else f"of {total:,}, all up to date"
     return Figure("Pipelines behind", f"{behind:,}", note, "warn" if behind else "ok", _list("pipeline"))
 
 
 def _circuits() -> Figure:
     count = Pipeline.objects.filter(circuit=Pipeline.Circuit.OPEN).count()
-    note = "destinations are not called until their next probe" if count else "every destination is called"
+    note = "their destinations are not called until the next probe" if count else "every destination is called"
     return Figure("Circuits open", f"{count:,}", note, "warn" if count else "ok", f"{_list('pipeline')}?circuit=open")
 
 
@@ -84,11 +93,17 @@ def _jobs() -> Figure:
 
 
 def _workers() -> Figure:
-    alive = WorkerBeat.objects.filter(beat_at__gte=clock.now() - ALIVE)
-    slots = sum(alive.values_list("slots", flat=True))
-    count = len(alive)
-    note = f"with {slots} slots" if count else "no worker is running: start one with `manage.py worker`"
-    return Figure("Workers alive", f"{count:,}", note, "ok" if count else "bad", _list("workerbeat"))
+    told = list(WorkerBeat.objects.filter(beat_at__gte=clock.now() - ALIVE).values_list("slots", "beat_at"))
+    if not told:
+        note = "no worker is running: start one with `manage.py worker`"
+        return Figure("Workers alive", "0", note, "bad", _list("workerbeat"))
+    note = f"with {sum(slots for slots, _ in told):,} slots, {_beat_in_words(told)}"
+    return Figure("Workers alive", f"{len(told):,}", note, "ok", _list("workerbeat"))
+
+
+def _beat_in_words(told: list[tuple[int, datetime]]) -> str:
+    seconds = max(0, round((clock.now() - max(at for _, at in told)).total_seconds()))
+    return f"the last beat {seconds} s ago"
 
 
 def _partitions() -> Figure:
@@ -103,12 +118,20 @@ def _partitions() -> Figure:
     return Figure("Partitions", f"{ahead:,}", note, state, reverse("admin:events_partition_changelist"))
 
 
+def _disk() -> Figure:
+    """How much of the database's disk is free; the state is what the product does about it."""
+    disk = storage.look()
+    value = "–" if disk.free is None else f"{100 * disk.free:.0f} %"
+    note, state = DISK[disk.room]
+    return Figure("Disk free", value, note, state)
+
+
 def _ledger() -> Figure:
     """What the hourly check found last; before the first one the balance is worked out here, while the log is small."""
     last = BooksCheck.objects.order_by("-at").first()
     if last is None:
         return _ledger_now()
-    when = f"checked {timesince(last.at, clock.now(), depth=1)} ago"
+    when = f"checked {in_words((clock.now() - last.at).total_seconds())} ago"
     words = "events that the books cannot explain" if last.difference else "every event is accounted for"
     return Figure(
         "Books", f"{last.difference:,}", f"{words}, {when}", "bad" if last.difference else "ok", _list("bookscheck")

@@ -29,6 +29,7 @@ from hub.delivery.repair.groups import Group, Question, Waiting
 from hub.delivery.repair.selection import Selection
 from hub.events.admin.events import trace_address
 from hub.events.models import Event
+from hub.lib import clock
 from tenants.admin.named import names_of
 from tenants.models import Destination
 
@@ -96,7 +97,7 @@ def group(request: HttpRequest) -> HttpResponse:
         **site.each_context(request),
         "title": found.title if found else "Nothing of this group is left",
         "group": found,
-        "words": explain(found.reason) if found else "",
+        "words": _unsaid(found) if found else "",
         "destination": destination,
         "samples": [_sample(request, letter) for letter in letters[: groups.SAMPLES]],
         "letters": [_letter_line(letter) for letter in letters],
@@ -223,9 +224,15 @@ def _group_line(found: Group, workspace: str, times: dict[str, str]) -> dict[str
         "group": found,
         "workspace": workspace,
         "signature": clip(without_contacts(found.signature or found.reason), 120),
-        "words": explain(found.reason),
+        "words": _unsaid(found),
         "address": f"{reverse('admin:failure_group')}?{urlencode(query)}",
     }
+
+
+def _unsaid(found: Group) -> str:
+    """The reason in words, unless the failure's own text has them already."""
+    words = explain(found.reason)
+    return "" if words.rstrip(".") in found.signature else words
 
 
 def _waiting_line(found: Waiting, workspace: str) -> dict[str, Any]:
@@ -235,6 +242,7 @@ def _waiting_line(found: Waiting, workspace: str) -> dict[str, Any]:
         "workspace": workspace,
         "reason": clip(found.reason, 60),
         "words": explain(found.reason),
+        "is_overdue": found.next_at < clock.now(),
         "address": f"{reverse('admin:repair')}?{urlencode(query)}" if found.state == "retry" else "",
     }
 

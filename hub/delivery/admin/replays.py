@@ -26,7 +26,7 @@ from tenants.admin.named import DestinationFilter, NamedAdmin, WorkspaceFilter
 from tenants.auditing import Actor
 from tenants.models import Destination, Source
 
-ICONS = {"running": "▶", "paused": "⏸", "cancelled": "⊘", "done": "✓"}
+ICONS = {"running": "▶", "paused": "‖", "cancelled": "⊘", "done": "✓"}
 UNATTENDED_SECONDS = 30
 NO_WORKER = "No worker is running, or none is free: start one with `manage.py worker`."
 WAITS_FOR_LIVE = "It begins as soon as the destination's own turn has let go; live events wait for it."
@@ -114,6 +114,9 @@ class ReplayAdmin(NamedAdmin):
             return "–"
         if pipeline.held_until is not None and pipeline.held_until > clock.now():
             return visible(pipeline.held_reason)
+        destination = Destination.unscoped.filter(pk=row.destination_id).first()
+        if destination is not None and destination.is_enabled and destination.status != "active":
+            return f"The destination is {destination.status}: it goes on when that is resumed."
         due = pipeline.next_run_at
         is_left = pipeline.lease_until is None and due is not None
         if is_left and due and (clock.now() - due).total_seconds() > UNATTENDED_SECONDS:

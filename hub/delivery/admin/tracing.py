@@ -15,7 +15,7 @@ from hub.adminsite.site import site
 from hub.adminsite.text import MASK, masked, pretty, pseudonym, visible
 from hub.delivery import trace
 from hub.delivery.admin.deliveries import ICONS
-from hub.delivery.admin.exchanges import masked_exchange
+from hub.delivery.admin.exchanges import masked_exchange, readable
 from hub.delivery.admin.words import explain
 from hub.delivery.config import UnusableDestination
 from hub.events.admin.events import trace_address
@@ -25,7 +25,7 @@ from tenants.admin.payloads import reveal_row
 from tenants.models import Destination, Mapping, Workspace
 
 PERMISSIONS = ("events.view_event", "delivery.view_attempt")
-TRACE_ICONS = {**ICONS, "waiting": "⏳", "expired": "⌛"}
+TRACE_ICONS = {**ICONS, "waiting": "…", "expired": "⊘"}
 MOST_REBUILT = 10
 logger = log.get(__name__)
 
@@ -114,7 +114,9 @@ def _delivery(delivery: dict[str, Any], mappings: dict[UUID, str], is_open: bool
 def _attempt(attempt: dict[str, Any], mappings: dict[UUID, str], is_open: bool) -> dict[str, Any]:
     mapping_id = attempt["mapping_id"]
     return {
-        **{name: attempt[name] for name in ("at", "attempt", "status_code", "duration_ms", "outcome", "delivery_id")},
+        "at": attempt["at"],
+        "at_shown": attempt["at"][:23].replace("T", " "),
+        **{name: attempt[name] for name in ("attempt", "status_code", "duration_ms", "outcome", "delivery_id")},
         "reason": visible(attempt["reason"]),
         "words": explain(attempt["reason"]),
         "worker": attempt["worker"],
@@ -126,7 +128,7 @@ def _attempt(attempt: dict[str, Any], mappings: dict[UUID, str], is_open: bool) 
 
 
 def _open_or_masked(exchange: Any, is_open: bool) -> Any:
-    return exchange if is_open else masked_exchange(exchange)
+    return readable(exchange) if is_open else masked_exchange(exchange)
 
 
 def _rebuilt(event: Event, destination: Destination, is_open: bool) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--source", metavar="SLUG", action="append", default=[], help="all that are connected")
         parser.add_argument("--since", metavar="T", required=True, help="such as 24h or 2026-01-31T09:00 (UTC)")
         parser.add_argument("--until", metavar="T", default="", help="now, unless given")
-        parser.add_argument("--trigger", metavar="FQL", default="", help='such as \'event = "Order Completed"\'')
+        parser.add_argument("--trigger", metavar="FQL", default="", help="such as 'event = \"Order Completed\"'")
         parser.add_argument("--only", choices=["failed", "dead"], default="", help="what failed at --failed-at")
         parser.add_argument("--failed-at", metavar="SLUG", default="", help="the destination itself, unless given")
         parser.add_argument("--per-second", metavar="N", default="", help="at most so many requests a second")
@@ -75,7 +75,10 @@ class Command(BaseCommand):
     def _is_wanted(self, options: dict[str, Any]) -> bool:
         if options["yes"] or options["json"]:
             return True
-        return input("Start it? [y/N] ").strip().lower() in {"y", "yes"}
+        try:
+            return input("Start it? [y/N] ").strip().lower() in {"y", "yes"}
+        except EOFError as error:
+            raise CommandError("Nobody is there to answer: give --yes or --dry-run.", returncode=2) from error
 
     def _finish(self, options: dict[str, Any], told: dict[str, Any]) -> None:
         if options["json"]:
