@@ -188,8 +188,8 @@ def bounded(view: View) -> View:
                 if isinstance(response, TemplateResponse):
                     response.render()
                 return response
-        except OperationalError as error:
-            if not isinstance(error.__cause__, QueryCanceled):
+        except (OperationalError, QueryCanceled) as error:  # the latter from those who ask past Django
+            if not isinstance(error, QueryCanceled) and not isinstance(error.__cause__, QueryCanceled):
                 raise
             return TemplateResponse(
                 request, "admin/too_slow.html", {"title": "This took too long"}, status=503

@@ -33,8 +33,9 @@ class Drained:
 
 
 def fill_log(port: int, filled: Filled, run: str, count: int, *, connections: int = 8, users: int = 0) -> float:
-    """Have the product accept so many events; how many seconds that took. `users` gives a run of its own so many users for each place of a batch.
+    """Have the product accept so many events; how many seconds that took.
 
+    `users` gives the run so many users for each place of a batch.
     With one connection the log holds them in the order of their numbers.
     """
     job = Job(

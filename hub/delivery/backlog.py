@@ -5,6 +5,7 @@ A pipeline without order takes parked rows too: they are from a time when it had
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -168,7 +169,8 @@ def held_users(connection: Connection[Row], pipeline_id: int) -> dict[int, int]:
 def load_chains(connection: Connection[Row], lease: Lease, wish: Wish) -> tuple[Loaded, list[Lost]]:
     """Read the rows of held users that are due soon, with their events, each user's in order.
 
-    1. As many rows as there is room for; a user whose rows were cut off is left out, unless it is the only one.
+    1. As many rows as there is room for; a user whose rows were cut off is left out, unless it is the only one. No
+       event is cut in two: it would be over, and counted, with each half.
     2. Of the slow heads no more than the retry budget allows.
     3. The rows of one event come as one, due when the last of them is.
     """
@@ -183,10 +185,11 @@ def load_chains(connection: Connection[Row], lease: Lease, wish: Wish) -> tuple[
         rows = cursor.execute(CHAINS, values).fetchall()
     partial: int | None = None
     if len(rows) > wish.room:
-        last = rows.pop()["user_key"]
-        whole = [row for row in rows if row["user_key"] != last]
-        partial = None if whole else last
-        rows = whole or rows
+        cut = rows.pop()
+        whole = [row for row in rows if row["user_key"] != cut["user_key"]]
+        partial = None if whole else cut["user_key"]
+        rows = whole or [row for row in rows if row["seq"] != cut["seq"]]
+    rows_of_event = Counter(row["seq"] for row in rows)
     rows = _within_budget(rows, wish)
     events = cursors.read_rows(connection, lease.workspace_id, [row["seq"] for row in rows]) if rows else {}
     lost = [Lost(row["id"], row["source_id"], row["seq"]) for row in rows if row["seq"] not in events]
@@ -195,9 +198,16 @@ def load_chains(connection: Connection[Row], lease: Lease, wish: Wish) -> tuple[
     for (user_key, seq), group in groupby(rows, key=lambda row: (row["user_key"], row["seq"])):
         if seq in events:
             parts = list(group)
+            siblings = rows_of_event[seq] - len(parts)
             refs = [
                 RetryRef(
-                    row["id"], row["mapping_id"], row["attempts"], row["first_at"], 0, row["has_dead"], row["batch_key"]
+                    row["id"],
+                    row["mapping_id"],
+                    row["attempts"],
+                    row["first_at"],
+                    siblings,
+                    row["has_dead"],
+                    row["batch_key"],
                 )
                 for row in parts
             ]

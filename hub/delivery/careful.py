@@ -38,9 +38,9 @@ class Care:
         # After a first crash, rows that are due go before anything moves the cursor: a second one is then at its place.
         self.is_wary = lease.crash_count > 0
         self._lease = lease
-        is_found = lease.has_expired and lease.crash_count >= GUILTY_FROM
-        self._guilty = lease.inflight_seq if is_found else None
+        self._guilty = lease.inflight_seq if lease.crash_count >= GUILTY_FROM else None
         self._passed = 0
+        self._has_passed = False
         self._noted_at = 0.0
         self._has_entered = False
 
@@ -51,8 +51,8 @@ class Care:
 
     @property
     def has_passed(self) -> bool:
-        """Whether anything got past the place of the crash."""
-        return self._passed > 0
+        """Whether the cursor has left the place of the crash."""
+        return self._has_passed
 
     def holds_live(self, *, rows_are_busy: bool) -> bool:
         """Whether the log must wait for rows that are due: after a crash, until they have been gone through once."""
@@ -91,17 +91,22 @@ class Care:
                 leases.note_inflight(connection, self._lease, None)
 
     def note(self, outcome: ChunkOutcome) -> None:
-        """An outcome was committed. After the first of a turn the place of the crash is passed, if only in a row.
+        """An outcome was committed. After the first that moves the cursor the place of the crash is passed.
 
-        A worker that dies farther on has not died at the same place, and the event that it had then is not blamed.
+        A worker that dies farther on has not died at the same place, and the event that it had then is not blamed. Rows
+        that are due go first in every turn, so their passing says nothing of the event that has yet to come.
         """
         if not self.is_on or not outcome.decided:
             return
-        if not self._passed:
-            self._guilty, self._noted_at = None, 0.0
-            with postgres.pool().connection() as connection:
-                leases.note_crashes(connection, self._lease, CAREFUL_FROM)
         self._passed += len(outcome.decided)
+        self._noted_at = 0.0
+        is_first_move = outcome.position is not None and not self._has_passed
+        self._has_passed = self._has_passed or is_first_move
+        with postgres.pool().connection() as connection:
+            if is_first_move:
+                leases.note_crashes(connection, self._lease, CAREFUL_FROM)
+            else:
+                leases.note_inflight(connection, self._lease, None)
 
     def _bury(self, connection: postgres.PgConnection, chunk: Chunk) -> None:
         """One dead letter for the whole event, whichever part it was."""

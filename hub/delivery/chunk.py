@@ -178,23 +178,25 @@ class Chunk:
         decision = decide.decide(plan, message)
         if decision.reason:
             return self._refuse_all(delivery, decision.reason)
-        if delivery.refs and delivery.refs[0].mapping_id is not None:
-            return self._retry_parts(delivery, message, set(decision.mapping_ids))
-        ref = delivery.refs[0] if delivery.refs else None
+        if delivery.refs:
+            return self._retry_parts(delivery, message, decision.mapping_ids)
         for mapping_id in decision.mapping_ids:
-            self._add_part(delivery, message, mapping_id, ref)
+            self._add_part(delivery, message, mapping_id, None)
         return ""
 
-    def _retry_parts(self, delivery: Delivery, message: dict[str, object], matching: set[UUID]) -> str:
-        """Only the parts that failed are sent again; a mapping that no longer applies has nothing to send."""
-        refs = [ref for ref in delivery.refs if ref.mapping_id in matching]
-        self.outcome.gone += [ref.retry_id for ref in delivery.refs if ref.mapping_id not in matching]
-        if not refs:
-            return decide.NO_MATCHING_MAPPING
-        for ref in refs:
-            if ref.mapping_id is not None:
-                self._add_part(delivery, message, ref.mapping_id, ref)
-        return ""
+    def _retry_parts(self, delivery: Delivery, message: dict[str, object], matching: tuple[UUID, ...]) -> str:
+        """Only the parts that failed are sent again; a mapping that no longer applies has nothing to send.
+
+        A row without a mapping stands for every part that has no row of its own.
+        """
+        own: dict[UUID | None, RetryRef] = {ref.mapping_id: ref for ref in delivery.refs}
+        found = [(mapping_id, own.get(mapping_id) or own.get(None)) for mapping_id in matching]
+        used = {ref.retry_id for _, ref in found if ref is not None}
+        self.outcome.gone += [ref.retry_id for ref in delivery.refs if ref.retry_id not in used]
+        for mapping_id, ref in found:
+            if ref is not None:
+                self._add_part(delivery, message, mapping_id, ref)
+        return "" if used else decide.NO_MATCHING_MAPPING
 
     def _refuse_all(self, delivery: Delivery, reason: str) -> str:
         self.outcome.gone += [ref.retry_id for ref in delivery.refs]

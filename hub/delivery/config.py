@@ -158,7 +158,12 @@ class Config:
     @property
     def is_batched(self) -> bool:
         """Whether some mapping puts several events into one call."""
-        return any(rule.items_per_call > 1 for rule in self.rules.values())
+        return self.most_items > 1
+
+    @property
+    def most_items(self) -> int:
+        """How many events one call may carry at most."""
+        return max((rule.items_per_call for rule in self.rules.values()), default=1)
 
     @property
     def limits_items(self) -> bool:

@@ -91,7 +91,7 @@ def expire_before(connection: Connection[Row], until: int) -> Expired:
             waiting += _expire_backlog(connection, lease, until)
             retrying += _expire_retries(connection, lease, until)
         finally:
-            leases.release(connection, lease, has_more=True, is_slow=False)
+            leases.release(connection, lease, has_more=True, is_slow=lease.is_slow, has_run=False)
     if waiting or retrying:
         metrics.expired.inc(waiting + retrying)
         logger.warning("events_expired", waiting=waiting, retrying=retrying, before_seq=until)

@@ -65,7 +65,8 @@ WHERE id = %(id)s AND fence = %(fence)s RETURNING id
 RELEASE = """
 WITH before AS (SELECT id, wanted FROM delivery_pipeline WHERE id = %(id)s AND fence = %(fence)s FOR UPDATE)
 UPDATE delivery_pipeline p
-SET lease_until = NULL, owner = '', wanted = false, is_slow = %(is_slow)s, inflight_seq = NULL,
+SET lease_until = NULL, owner = '', wanted = false, is_slow = %(is_slow)s,
+    inflight_seq = CASE WHEN %(has_run)s THEN NULL ELSE p.inflight_seq END,
     crash_count = CASE WHEN %(is_calm)s THEN 0 ELSE p.crash_count END,
     crash_seq = CASE WHEN %(is_calm)s THEN NULL ELSE p.crash_seq END,
     floor_seq = greatest(p.floor_seq, %(floor)s),
@@ -198,11 +199,13 @@ def release(
     has_more: bool,
     is_slow: bool,
     is_calm: bool = False,
+    has_run: bool = True,
     wait_seconds: float = 0.0,
     pace: float | None = None,
 ) -> bool:
     """Let go and note when to look again. True when someone wished for another look meanwhile.
 
+    Who has not run anything leaves what was written down of a crash to whoever does.
     `pace` is how many events a second were decided, of a turn that had more to do than time.
     """
     values = {
@@ -213,6 +216,7 @@ def release(
         "is_slow": is_slow,
         "floor": lease.floor,
         "is_calm": is_calm,
+        "has_run": has_run,
         "pace": pace,
     }
     row = connection.execute(RELEASE, values).fetchone()

@@ -16,47 +16,34 @@ import psycopg
 
 from connectors.http import Outcome
 from hub.delivery import circuit, config, faults, learning, leases, outcomes, prepare
+from hub.delivery.ahead import ReadAhead
 from hub.delivery.careful import BUSY_SECONDS, Care
 from hub.delivery.chunk import Chunk
 from hub.delivery.circuit import Circuit
 from hub.delivery.config import Config, UnusableDestination
 from hub.delivery.leases import Lease
-from hub.delivery.limits import Limiter
 from hub.delivery.outcomes import ChunkOutcome, merge
-from hub.delivery.parts import Delivery, is_open
+from hub.delivery.parts import is_open
 from hub.delivery.replays import pace, progress
-from hub.delivery.replays.reader import reader_of
 from hub.delivery.retrying import Retrying
 from hub.delivery.run import Fault, Run
 from hub.delivery.settling import settle
 from hub.delivery.worker import Worker
-from hub.events import cursors
-from hub.events.cursors import LogRow, Position
 from hub.lib import postgres
 from hub.observability import log
-from hub.routing import decide
 from tenants.models.destination import Status as DestinationStatus
 
 CHUNK_EVENTS = 50
-CHUNK_EVENTS_BATCHED = 500
+CHUNK_EVENTS_BATCHED = 250
 CHUNKS_IN_FLIGHT = 4
-FIRST_READ_EVENTS = 30
-READ_EVENTS = 1_000
-READ_EVENTS_BUSY = 300
-READ_BYTES = 1_000_000
-READ_BELOW = 200
+CHUNKS_IN_FLIGHT_BATCHED = 2
 SHORT_TURN_SECONDS = 2.0
 LONG_TURN_SECONDS = 20.0
 LOOK_AGAIN_SECONDS = 0.02
-LOOK_BESIDE_SECONDS = 0.25
 ABANDON_SECONDS = 5.0
 LONGEST_TOKEN_WAIT_SECONDS = 1.0
 RELOAD_SECONDS = 2.0
 LONGEST_WAIT_COUNTED_SECONDS = 60.0
-ABOVE_HORIZON = """
-SELECT EXISTS (SELECT FROM event_log e WHERE e.workspace_id = %s AND e.epoch = %s
-               AND (e.xid, e.seq) > (%s::text::xid8, %s) AND e.seq >= %s)
-"""
 logger = log.get(__name__)
 
 
@@ -81,7 +68,7 @@ def run_turn(pipeline_id: int, worker: Worker) -> Ended:
     is_passed_on = worker.passes_on(lease)
     if is_passed_on or not worker.admit(lease):
         with postgres.pool().connection() as connection:
-            leases.release(connection, lease, has_more=True, is_slow=lease.is_slow)
+            leases.release(connection, lease, has_more=True, is_slow=lease.is_slow, has_run=False)
         return Ended(is_passed_on, lease.is_slow)
     turn = Turn(lease, worker)
     try:
@@ -103,6 +90,7 @@ def run_turn(pipeline_id: int, worker: Worker) -> Ended:
                 has_more=turn.has_more,
                 is_slow=turn.is_slow,
                 is_calm=turn.is_calm,
+                has_run=turn.run is not None,
                 wait_seconds=turn.wait,
                 pace=turn.pace(),
             )
@@ -125,16 +113,12 @@ class Turn:
         self.is_slow = lease.is_slow
         self.wait = 0.0
         self.run: Run | None = None
-        self.reader = reader_of(lease)
+        self.ahead = ReadAhead(lease)
         self.is_barred = False
-        self.buffer: deque[tuple[LogRow | None, Position]] = deque()  # None: a place behind rows of other shards
         self.live: deque[Chunk] = deque()
         self.rows: Retrying | None = None
-        self.is_at_end = False
         self.is_lost = False
-        self.read_limit = FIRST_READ_EVENTS
         self.sent = 0
-        self.look_at = 0.0
         self.began_at = self.renewed_at = self.loaded_at = time.monotonic()
 
     def main(self) -> None:
@@ -154,7 +138,8 @@ class Turn:
             self._top_up(run, rows)
             if self.live or rows.is_busy:
                 self._collect(run, rows)
-                self._look_beside()
+                if not self.live:
+                    self.ahead.look_beside()
             elif self._is_drained():
                 rows.look_soon()
                 rows.start(self.sent, has_fresh=False)
@@ -163,7 +148,7 @@ class Turn:
         self._drain(run, rows)
         self.is_slow = self._was_slow(run)
         has_fault = run.fault is not None or self.is_lost or self.wait > 0
-        has_rest = bool(self.buffer) or bool(self.live) or rows.has_rest or not self.is_at_end
+        has_rest = bool(self.live) or rows.has_rest or self.ahead.has_more
         self.has_more = has_fault or has_rest
         self.is_calm = not has_fault and (not self.care.is_on or self.care.has_passed or not has_rest)
 
@@ -188,7 +173,7 @@ class Turn:
 
     def _must_save_slot(self, run: Run, rows: Retrying) -> bool:
         """Whether the rate limit allows nothing for so long that the slot is of better use to others."""
-        if run.limiter is None or self.live or rows.is_busy or (self.is_at_end and not self.buffer):
+        if run.limiter is None or self.live or rows.is_busy or not self.ahead.has_more:
             return False
         run.top_up()
         wait = run.limiter.wait_seconds()
@@ -224,8 +209,7 @@ class Turn:
 
     def _load(self) -> Config | None:
         with postgres.pool().connection() as connection:
-            self.lease.floor = max(self.lease.floor, cursors.floor_of(connection, self.lease.position.seq))
-            self.reader.floor = self.lease.floor
+            self.ahead.raise_floor(connection, self.lease)
             try:
                 lease = self.lease
                 self.is_barred = progress.is_barred(connection, lease)
@@ -254,25 +238,15 @@ class Turn:
         key = f"pipeline-{self.lease.pipeline_id}-{self.lease.fence}"
         most = circuit.handles(self.lease, settings)
         lane = sender.lane(key, most, probing=self.lease.circuit == "open", learned=self.memory.learned)
-        run = Run(
-            settings,
-            lane,
-            self.memory,
-            stop=lambda: sender.cancel(lane),
-            kick=lambda: sender.kick(lane),
-        )
+        run = Run(settings, lane, self.memory, lambda: sender.cancel(lane), lambda: sender.kick(lane))
         with postgres.pool().connection() as connection:
             run.lessons = learning.read(connection, self.lease)
         self.memory.streak = run.lessons.streak
         lane.collect_headers = run.lessons.rate is not None  # they say until when it is too much
-        run.limiter = self._limiter(run)
+        per_second, workers = run.lessons.slowed(settings.calls_per_second), run.lessons.worker_count
+        run.limiter = pace.limiter_of(self.worker.limits, self.lease, settings, per_second, workers)
         self.circuit = Circuit(self.lease, run, sender)
         return run
-
-    def _limiter(self, run: Run) -> Limiter | None:
-        """The destination's rate limit, or what refusals have made of it."""
-        per_second, lessons = run.lessons.slowed(run.config.calls_per_second), run.lessons
-        return pace.limiter_of(self.worker.limits, self.lease, run.config, per_second, lessons.worker_count)
 
     # Filling the window
 
@@ -280,56 +254,31 @@ class Turn:
         """Keep the sender busy: retry rows that are due first, within their budget, then the log."""
         run.top_up()
         if not (self.care.is_on and self.live):
-            rows.start(self.sent, has_fresh=bool(self.buffer) or not self.is_at_end)
+            rows.start(self.sent, has_fresh=self.ahead.has_more)
         if rows.is_full or self.care.holds_live(rows_are_busy=rows.is_busy):
             return
         while len(self.live) < self._window(run, rows) and not run.fault:
-            if len(self.buffer) < READ_BELOW and not self.is_at_end:
+            if self.ahead.is_low:
                 self._read(run)
             if not self._start_live(run):
                 break
-        if self.buffer and len(self.buffer) < READ_BELOW and not self.is_at_end:
+        if self.ahead.has_rows and self.ahead.is_low:
             self._read(run)
 
     def _window(self, run: Run, rows: Retrying) -> int:
         if run.is_probe:
             return 0 if rows.chunk else 1
-        return 1 if run.config.is_batched or run.limiter or self.care.is_on else CHUNKS_IN_FLIGHT
-
-    def _look_beside(self) -> None:
-        """Fresh events do not wait for retries that are a few seconds off: look for some now and then."""
-        if not self.live and self.is_at_end and time.monotonic() >= self.look_at:
-            self.look_at = time.monotonic() + LOOK_BESIDE_SECONDS
-            self.is_at_end = self.reader.is_over
+        if run.limiter or self.care.is_on:
+            return 1
+        return CHUNKS_IN_FLIGHT_BATCHED if run.config.is_batched else CHUNKS_IN_FLIGHT
 
     def _read(self, run: Run) -> None:
-        """Read on in the log, then look whether the subscription changed: what was read is judged by it."""
         with postgres.pool().connection() as connection:
-            before = self.reader.position
-            rows = self.reader.read(connection, self.read_limit)
-            run.config.refresh(connection)
-        place = self.reader.position
-        self.buffer.extend((row, Position(place.epoch, row.xid, row.seq)) for row in rows)
-        if place != (self.buffer[-1][1] if rows else before):
-            self.buffer.append((None, place))
-        self.is_at_end = self.reader.is_at_end
-        if rows:
-            average = sum(len(row.body) for row in rows) // len(rows) or 1
-            most = READ_EVENTS_BUSY if self.worker.is_crowded() else READ_EVENTS
-            self.read_limit = max(10, min(most, READ_BYTES // average))
+            self.ahead.read(connection, run.config, is_crowded=self.worker.is_crowded())
 
     def _start_live(self, run: Run) -> bool:
         """Hand the next events that are this destination's to the sender; step over the others."""
-        size = self._chunk_size(run)
-        plan = run.config.plan
-        deliveries: list[Delivery] = []
-        position: Position | None = None
-        while self.buffer and len(deliveries) < size:
-            if position is not None and self.buffer[0][1].epoch != position.epoch:
-                break
-            row, position = self.buffer.popleft()
-            if row is not None and decide.is_eligible(plan, row.source_id, (position.epoch, position.xid)):
-                deliveries.append(Delivery(row))
+        deliveries, position = self.ahead.take(run.config.plan, self._chunk_size(run))
         if position is None:
             return False
         chunk = Chunk(run, deliveries, position)
@@ -345,25 +294,16 @@ class Turn:
         """How many events share a chunk: few under a rate limit, for a turn ends only when its chunks have."""
         if run.is_probe or self.care.is_on:
             return 1
-        size = CHUNK_EVENTS_BATCHED if run.config.is_batched else CHUNK_EVENTS
+        items = run.config.most_items
+        # Whole calls: of small batches some at once, so that the next are under way while the last are committed.
+        size = CHUNK_EVENTS if items == 1 else items * max(1, CHUNK_EVENTS_BATCHED // items)
         return run.events_within(SHORT_TURN_SECONDS, size)
 
     def _is_drained(self) -> bool:
-        """Whether there is nothing left to read; rows above the horizon are waited for, a moment at a time."""
-        if self.buffer or not self.is_at_end:
+        if self.ahead.has_more:
             return False
-        if self.reader.is_over:
-            return True
-        epoch, xid, seq = self.reader.position
         with postgres.pool().connection() as connection:
-            row = connection.execute(
-                ABOVE_HORIZON, [self.lease.workspace_id, epoch, xid, seq, self.reader.floor]
-            ).fetchone()
-        if not row or not row[0]:
-            return True
-        time.sleep(LOOK_AGAIN_SECONDS)
-        self.is_at_end = False
-        return False
+            return self.ahead.is_drained(connection)
 
     # Committing
 
@@ -443,7 +383,7 @@ class Turn:
         if self.is_lost:
             return
         rows.finish()
-        self.circuit.end(is_drained=self.is_at_end and not self.buffer)
+        self.circuit.end(is_drained=not self.ahead.has_more)
         with postgres.pool().connection() as connection:
             faults.learn(connection, self.lease, run)
             if run.fault and run.fault.kind not in OWN_FAULTS:

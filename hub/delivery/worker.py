@@ -7,7 +7,6 @@ minute though work is due and the broker answers is connected but deaf; it ends 
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -18,7 +17,7 @@ import psycopg
 import redis
 from django.conf import settings
 
-from hub.delivery import outbound, services
+from hub.delivery import crew, outbound, services
 from hub.delivery.leases import Lease
 from hub.delivery.limits import Limits, Valkey
 from hub.delivery.run import Memory
@@ -157,7 +156,7 @@ def current() -> Worker:
     with _lock:
         if pid not in _workers:
             _workers[pid] = Worker(
-                f"{socket.gethostname()}:{pid}"[:100],
+                crew.name_of(pid),
                 Sender(outbound.gate()),
                 abort_seconds=settings.WORKER_ABORT_SECONDS,
             )
@@ -184,6 +183,7 @@ def beat_forever() -> None:
                 values = {"name": worker.name, "slots": worker.slots, "has_taken": worker.taken != taken}
                 row = connection.execute(BEAT, values).fetchone()
                 connection.execute(FORGET_DEAD)
+                crew.end_leases_of_dead(connection)
                 taken = worker.taken
                 idle_seconds = float(str(row[0])) if row else 0.0
                 if _is_deaf(worker, idle_seconds, connection):

@@ -20,6 +20,7 @@ NO_MATCHING_MAPPING = "no_matching_mapping"
 ERASED = "erased"
 NOT_CHOSEN = "not_chosen"  # outside of a replay's filter: nothing is written about it
 REASONS = {
+    NOT_CHOSEN: "The event is none of those that the replay is about.",
     DESTINATION_DELETED: "The destination was deleted before the event's turn came.",
     DESTINATION_OFF: "The destination was switched off before the event's turn came.",
     SOURCE_DISCONNECTED: "The source was disconnected from the destination before the event's turn came.",

@@ -173,6 +173,18 @@ def test_a_statement_that_takes_too_long_gives_a_page_that_says_so(
     assert "five seconds" in response.content.decode()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_statement_asked_past_django_gives_that_page_too(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(connection: Any, *_: Any) -> None:
+        connection.execute("SELECT pg_sleep(1)")
+
+    monkeypatch.setattr("hub.adminsite.site.STATEMENT_TIMEOUT", "50ms")
+    monkeypatch.setattr("hub.delivery.admin.groups.groups.dead", slow)
+    response = staff.signed_in().get(reverse("admin:failures"))
+    assert response.status_code == 503
+    assert "five seconds" in response.content.decode()
+
+
 def test_an_event_that_only_waits_is_found_with_its_trace(scene: Scene) -> None:
     seq = staff.make_event(scene.source, message="waits-only")
     page = staff.signed_in().get(reverse("admin:deliveries"), {"workspace": "acme", "q": "waits-only"})

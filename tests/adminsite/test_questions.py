@@ -41,9 +41,8 @@ def parameters_of(filter_class: Any) -> set[str]:
 @pytest.mark.parametrize(
     "question",
     [
-        {"circuit__exact": "open"},
         {"circuit": "open"},
-        {"is_slow__exact": "1"},
+        {"queue": "slow"},
         {"workspace": "acme", "destination": "hook"},
         {"o": "1"},
     ],
@@ -53,7 +52,7 @@ def test_what_the_filters_ask_is_answered(scene: Scene, question: dict[str, str]
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("lookup", ["circuit__startswith", "circuit__in__x", "is_slow__isnull__x"])
+@pytest.mark.parametrize("lookup", ["circuit__startswith", "circuit__in__x", "is_slow__exact"])
 def test_a_filters_field_is_asked_in_the_filters_way_only(scene: Scene, lookup: str) -> None:
     answer = staff.signed_in("Auditor").get(reverse("admin:delivery_pipeline_changelist"), {lookup: "o"})
     assert answer.status_code != 200

@@ -17,7 +17,7 @@ from hub.events import counts, cursors
 from hub.lib import postgres
 from hub.lib.postgres import PgConnection
 from tenants import services as tenants
-from tenants.models import Destination, Source
+from tenants.models import Destination, Mapping, Source
 from tests import factories
 from tests.delivery.logged import append, books, let_time_pass, message, run
 from tests.factories import TESTER
@@ -25,6 +25,13 @@ from tests.receivers import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FAR = 1_000_000_000_000
+PUT_BACK = """
+INSERT INTO delivery_retry (workspace_id, destination_id, pipeline_id, mapping_id, source_id, seq, xid, day, user_key,
+    state, attempts, first_at, next_run_at, reason, status_code, job_id, batch_key)
+SELECT e.workspace_id, p.destination_id, p.id, %s, e.source_id, e.seq, e.xid::text::bigint, e.received_at::date,
+    e.user_key, 'retry', 0, now(), now(), '', 0, '', ''
+FROM event_log e, delivery_pipeline p WHERE p.destination_id = %s AND e.seq = %s
+"""
 
 
 def connect(source: Source, url: str, **options: Any) -> Destination:
@@ -84,6 +91,26 @@ def test_one_of_an_events_two_dead_letters_can_be_put_back(source: Source, recei
     assert books(hook) == {"eligible": 1, "waiting": 1}
     run(hook, worker)
     assert books(hook) == {"eligible": 1, "dead": 1}
+
+
+@pytest.mark.parametrize("is_whole_first", [False, True])
+def test_a_row_for_the_whole_event_beside_one_for_a_part_sends_each_part_once(
+    source: Source, receiver: Receiver, worker: Worker, is_whole_first: bool
+) -> None:
+    """One part was dead when our own code failed on the event; then both dead letters were put back."""
+    hook = connect(source, receiver.url("/ok"), mappings=two_parts())
+    first, second = append(source, [message(1), message(2)])
+    run(hook, worker)
+    mapping_id = Mapping.unscoped.filter(destination=hook).order_by("pk")[0].pk
+    pair = [None, mapping_id] if is_whole_first else [mapping_id, None]
+    with postgres.connect() as connection:
+        for seq, part in ((first, mapping_id), *((second, each) for each in pair)):
+            connection.execute(PUT_BACK, [part, hook.pk, seq])
+        connection.execute("UPDATE delivery_count SET delivered = 0 WHERE destination_id = %s", [hook.pk])
+    run(hook, worker)
+    assert len(receiver.requests) == 4 + 3
+    assert not RetryRow.objects.filter(destination_id=hook.pk).exists()
+    assert books(hook) == {"eligible": 2, "delivered": 2}
 
 
 def test_the_books_hold_when_folded_ranges_overlap(source: Source, receiver: Receiver) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 import pytest
+from django.db import connection as django_connection
 from psycopg import Connection
 
 from hub.delivery import leases, outcomes, services
@@ -11,9 +15,11 @@ from hub.delivery.outcomes import ChunkOutcome, Decided, RetryDraft, Status
 from hub.events.cursors import LogRow, Position, read_rows
 from hub.lib import postgres
 from hub.lib.postgres import Row
-from tenants.models import Source
+from tenants.models import Destination, Source
 from tests import factories
 from tests.delivery.logged import append, message
+from tests.delivery.works import eventually
+from tests.factories import TESTER
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -107,3 +113,41 @@ def after_release(connection: Connection[Row], pipeline: Pipeline, *, has_more: 
     leases.release(connection, lease, has_more=has_more, is_slow=False)
     pipeline.refresh_from_db()
     return pipeline.next_run_at
+
+
+def wish(pipelines: list[Pipeline]) -> None:
+    services.idle_pipelines(pipelines[0].workspace_id, 10)
+
+
+def resume(pipelines: list[Pipeline]) -> None:
+    services.resume(Destination.unscoped.get(pk=pipelines[0].destination_id), TESTER)
+
+
+@pytest.mark.parametrize("act", [wish, resume])
+def test_whoever_changes_several_pipelines_locks_them_in_order(
+    pipeline: Pipeline, act: Callable[[list[Pipeline]], None]
+) -> None:
+    """Repair and shards that learn hold the first and ask for the next; the other way round both would wait."""
+    second = Pipeline.objects.get(pk=pipeline.pk)
+    second.pk, second.shard = None, 1
+    second.save()
+    with postgres.connect() as connection:
+        connection.execute("UPDATE delivery_pipeline SET lease_until = now() + interval '45 s' WHERE shard = 1")
+        connection.execute("UPDATE delivery_pipeline SET lease_until = now() + interval '45 s' WHERE shard = 0")
+        actor = threading.Thread(target=in_a_thread, args=(act, [pipeline, second]))
+        with connection.transaction():
+            connection.execute("SELECT FROM delivery_pipeline WHERE id = %s FOR UPDATE", [pipeline.pk])
+            actor.start()
+            assert eventually(lambda: connection.execute(IS_WAITED_FOR).fetchone() == (True,))
+            connection.execute("SELECT FROM delivery_pipeline WHERE id = %s FOR UPDATE", [second.pk])
+        actor.join(30)
+
+
+IS_WAITED_FOR = "SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE pg_backend_pid() = ANY(pg_blocking_pids(a.pid)))"
+
+
+def in_a_thread(act: Callable[[list[Pipeline]], None], pipelines: list[Pipeline]) -> None:
+    try:
+        act(pipelines)
+    finally:
+        django_connection.close()

@@ -208,6 +208,23 @@ def test_rows_that_do_not_fit_into_memory_are_loaded_later_in_order(
     assert order_breaks(hook) == 0
 
 
+def test_an_event_is_never_loaded_in_halves(source: Source, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = [
+        {"name": name, "action": "send", "trigger": 'type = "track"', "fields": {"data": {"@path": "$."}}}
+        for name in ("one", "two")
+    ]
+    monkeypatch.setattr("hub.delivery.retrying.ROWS_A_LOAD", 3)
+    with Deciding(fails_for({n: [503] * 10 for n in range(4)})) as receiver:
+        hook = connect(source, receiver, mappings=rules, ordering="none")
+        append(source, [message(n) for n in range(4)])
+        run(hook, worker)
+        assert RetryRow.objects.filter(destination_id=hook.pk).count() == 8
+        receiver.decide = lambda _: 200
+        tenants.update_destination(hook, ordering="per_user", actor=TESTER)
+        run_until(hook, worker, lambda: not RetryRow.objects.filter(destination_id=hook.pk).exists())
+    assert books(hook) == {"eligible": 4, "delivered": 4}
+
+
 def test_a_head_that_fails_for_long_gives_way_when_too_many_wait_behind_it(
     source: Source, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from hub.delivery.careful import Care
 from hub.delivery.models import Batch, DeadLetter, Pipeline, RetryRow
 from hub.delivery.outcomes import ChunkOutcome, Decided, Status
 from hub.delivery.worker import Worker
-from hub.events.cursors import read_rows
+from hub.events.cursors import LogRow, read_rows
 from hub.lib import postgres
 from tenants.models import Destination, Source
 from tests import factories
@@ -220,8 +220,56 @@ def test_a_worker_that_dies_after_the_place_was_passed_blames_nobody(
         assert lease is not None
         row = read_rows(connection, source.workspace_id, [seq])[seq]
         passed = [Decided(row, Status.DELIVERED)] if has_passed else []
-        Care(lease).note(ChunkOutcome(decided=passed))
+        Care(lease).note(ChunkOutcome(lease.position, decided=passed))
         connection.execute(
             "UPDATE delivery_pipeline SET lease_until = now() - interval '1 s' WHERE id = %s", [lease.pipeline_id]
         )
     assert crash(hook).crash_count == count
+
+
+def test_a_turn_that_had_to_wait_for_another_leaves_the_evidence(
+    source: Source, receiver: Receiver, worker: Worker
+) -> None:
+    hook = connect(source, receiver.url("/ok"))
+    seqs = append(source, [message(n) for n in range(2)])
+    for _ in range(3):
+        crash(hook, seq=seqs[0])
+    with postgres.connect() as connection:
+        lease = leases.claim(connection, pipeline_of(hook).pk, "other")
+        assert lease is not None
+        leases.release(connection, lease, has_more=True, is_slow=False, has_run=False)
+    other = Care(lease)
+    assert other.enter()
+    try:
+        run(hook, worker)
+    finally:
+        other.leave()
+    run(hook, worker)
+    assert sent_numbers(receiver) == [1]
+    assert books(hook) == {"eligible": 2, "delivered": 1, "dead": 1}
+
+
+def test_rows_that_are_tried_first_each_time_do_not_hide_who_kills(
+    source: Source, receiver: Receiver, worker: Worker
+) -> None:
+    hook = connect(source, receiver.url("/ok"))
+    seqs = append(source, [message(n) for n in range(2)])
+    with postgres.connect() as connection:
+        row = read_rows(connection, source.workspace_id, seqs)[seqs[1]]
+    for _ in range(4):
+        die_after_a_row(hook, row, seqs[0])
+    run(hook, worker)
+    assert sent_numbers(receiver) == [1]
+    assert books(hook) == {"eligible": 2, "delivered": 1, "dead": 1}
+
+
+def die_after_a_row(hook: Destination, row: LogRow, seq: int) -> None:
+    """A worker tries a row that was due, which fails, and dies over the event at the cursor."""
+    with postgres.connect() as connection:
+        lease = leases.claim(connection, pipeline_of(hook).pk, "victim")
+        assert lease is not None
+        Care(lease).note(ChunkOutcome(decided=[Decided(row, Status.RETRYING)], is_retry=True))
+        leases.note_inflight(connection, lease, seq)
+        connection.execute(
+            "UPDATE delivery_pipeline SET lease_until = now() - interval '1 s' WHERE id = %s", [lease.pipeline_id]
+        )

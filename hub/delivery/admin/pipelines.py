@@ -81,6 +81,10 @@ class PipelineAdmin(NamedAdmin):
             row.lag = lags[row.pk]
             row.destination = destinations.get(row.destination_id)
 
+    def describe(self, row: Any) -> str:
+        lag: Backlog = row.lag
+        return f"{self.destination_name(row)}, {state_of(row)}, about {lag.waiting:,} waiting"
+
     def links(self, row: Pipeline) -> Sequence[tuple[str, str]]:
         found = Destination.unscoped.filter(pk=row.destination_id).values_list("slug", flat=True).first()
         query = f"?destination={found}"
@@ -127,7 +131,7 @@ class PipelineAdmin(NamedAdmin):
     def held(self, row: Pipeline) -> SafeString | str:
         """Why it is not called, and for how long still."""
         if why := why_still(row):
-            return cell(why, 60)
+            return cell(why, 45)
         if row.held_until is None or not is_held(row):
             return "–"
         left = in_words((row.held_until - clock.now()).total_seconds())
