@@ -127,7 +127,7 @@ class Chunk:
             if key in book.held:
                 self.park(delivery)
                 return False
-        if book.start(key, (self, delivery)):
+        if book.start(key, (self, delivery), is_older=self.is_retry):
             book.note_start(key, (delivery.row.xid, delivery.row.seq))
             return True
         self._waiting += 1

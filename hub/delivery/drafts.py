@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
@@ -97,13 +97,19 @@ def retry_draft(run: Run, part: Part, item: ItemOutcome, *, is_free: bool = Fals
     )
 
 
-def rows_instead(deliveries: Iterable[Delivery], gone: Container[int]) -> list[RetryDraft]:
-    """Rows for undecided parts whose common row went with another part of their event."""
+def rows_instead(deliveries: Sequence[Delivery], gone: Container[int]) -> list[RetryDraft]:
+    """Rows for parts that are open still though their common row went with another part of their event.
+
+    They are undecided; or our own code failed on their answers, and a row for the whole event stands for them again.
+    """
     parts = [part for delivery in deliveries for part in delivery.undecided]
+    lost = [(each, ref) for each in deliveries if each.open_parts > 0 for ref in each.refs if ref.mapping_id is None]
     return [
         RetryDraft(part.delivery.row, part.rule.mapping_id, "retry", part.ref.attempts, 0.0, UNDECIDED)
         for part in parts
         if part.ref is not None and part.ref.retry_id in gone
+    ] + [
+        RetryDraft(each.row, None, "retry", ref.attempts, 0.0, UNDECIDED) for each, ref in lost if ref.retry_id in gone
     ]
 
 

@@ -28,13 +28,19 @@ class OrderBook(Generic[Item]):
         self._chains: dict[int, deque[Item]] = {}
         self._last: dict[int, Place] = {}
 
-    def start(self, user_key: int, item: Item) -> bool:
-        """Ask to start. True: go ahead, and call `end` afterwards. False: the item waits in the user's chain."""
+    def start(self, user_key: int, item: Item, *, is_older: bool = False) -> bool:
+        """Ask to start. True: go ahead, and call `end` afterwards. False: the item waits in the user's chain.
+
+        One that repair put back is older than all that wait there, and goes next.
+        """
         chain = self._chains.get(user_key)
         if chain is None:
             self._chains[user_key] = deque()
             return True
-        chain.append(item)
+        if is_older:
+            chain.appendleft(item)
+        else:
+            chain.append(item)
         return False
 
     def note_start(self, user_key: int, place: Place) -> None:

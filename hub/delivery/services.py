@@ -78,7 +78,9 @@ def pause(destination: Destination, reason: str, actor: Actor) -> None:
 def resume(destination: Destination, actor: Actor) -> None:
     """Let a destination's deliveries go on at once, whatever its circuit had learnt."""
     tenants.resume_destination(destination, actor)
-    Pipeline.objects.filter(destination_id=destination.pk).update(
+    pipelines = Pipeline.objects.filter(destination_id=destination.pk)
+    list(pipelines.order_by("pk").select_for_update().values_list("pk"))  # in order, as all who want several do
+    pipelines.update(
         held_until=None,
         held_reason="",
         circuit=Pipeline.Circuit.CLOSED,

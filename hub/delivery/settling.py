@@ -13,7 +13,8 @@ def settle(chunks: list[Chunk], fault: Fault | None) -> ChunkOutcome:
     """Merge chunks that a fault cut short into one outcome.
 
     The cursor goes to the last event on which something was decided; undecided ones before it get a retry row, as if
-    they had failed without an attempt; those after it stay at the cursor and cost no row.
+    they had failed without an attempt; those after it stay at the cursor and cost no row. An event with parts that
+    nobody can name any more, because our own code failed on their answers, gets a row for all of it.
     """
     merged = merge([chunk.outcome for chunk in chunks])
     merged.position = None
@@ -25,7 +26,8 @@ def settle(chunks: list[Chunk], fault: Fault | None) -> ChunkOutcome:
     for delivery in deliveries[: decided[-1] + 1]:
         if not is_open(delivery):
             continue
-        mapping_ids = [None] if is_untouched(delivery) else [part.rule.mapping_id for part in delivery.undecided]
+        is_whole = is_untouched(delivery) or delivery.open_parts > 0
+        mapping_ids = [None] if is_whole else [part.rule.mapping_id for part in delivery.undecided]
         merged.retries += [RetryDraft(delivery.row, each, "retry", 0, 0.0, reason) for each in mapping_ids]
         if not delivery.is_settled:
             merged.decided.append(Decided(delivery.row, Status.RETRYING, reason))

@@ -238,7 +238,7 @@ def drop(connection: Connection[Row], bounds: Bounds) -> bool:
     """Drop one range from every table that shares the log's bounds, noting what the log lost.
 
     1. Remember how many rows of each source go, so that the books still agree with the log afterwards.
-    2. Detach concurrently and drop, table by table; the log last, so that a crash is resumed at the next round.
+    2. Detach and drop, table by table; the log last, so that a crash is resumed at the next round.
     """
     name = child_name("event_log", bounds)
     with connection.transaction():
@@ -274,7 +274,7 @@ def drop_leftovers(connection: Connection[Row]) -> None:
 
 
 def _detach_and_drop(connection: Connection[Row], parent: str, child: str) -> bool:
-    """Detach concurrently, then drop. False when a lock could not be had in time; a later round tries again."""
+    """Detach, then drop. False when a lock could not be had in time; a later round tries again."""
     found = connection.execute(
         "SELECT to_regclass(%s) IS NOT NULL, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(%s))",
         [child, child],

@@ -12,7 +12,7 @@ from hub.lib.env import envstr
 ingest_events = Counter("ingest_events_total", "Messages by what became of them.", ["result"])
 ingest_seconds = Histogram(
     "ingest_seconds",
-    "From the first byte of a request to its answer.",
+    "From the moment a request's events were handed over to be stored until they were durable.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 ingest_refused = Counter("ingest_refused_total", "Requests of the tracking API refused as a whole, by code.", ["code"])

@@ -53,6 +53,30 @@ def test_an_event_with_markup_for_a_name_is_text_and_reveals_on_request(page: An
     page.get_by_text("ada@acme.test").first.wait_for()
 
 
+@pytest.mark.parametrize("width", [320, 1280])
+def test_the_first_page_and_the_pipelines_fit_any_screen(page: Any, letter: DeadLetter, width: int) -> None:
+    sign_in(page)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.get_by_role("table", name="Queues").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.get_by_role("navigation", name="Areas").get_by_role("link", name="Pipelines").click()
+    page.get_by_role("columnheader", name="Drains in").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_a_group_of_failures_and_a_trace_fit_any_screen(page: Any, letter: DeadLetter, width: int) -> None:
+    sign_in(page)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.get_by_role("navigation", name="Areas").get_by_role("link", name="Failures").click()
+    page.get_by_role("rowheader").get_by_role("link").first.click()
+    page.get_by_role("heading", name="Cause").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.get_by_role("link", name="Trace").first.click()
+    page.get_by_role("heading", name="Accepted").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
 def test_a_narrow_screen_keeps_the_deliveries_form_in_sight(page: Any, letter: DeadLetter) -> None:
     sign_in(page)
     page.set_viewport_size({"width": 320, "height": 800})

@@ -14,6 +14,7 @@ from hub.delivery.worker import Worker
 from hub.lib import postgres
 from hub.observability import metrics
 from tenants.models import Source
+from tenants.services.destinations import set_destination_enabled
 from tests import factories
 from tests.delivery.logged import append, message, run
 from tests.receivers import Receiver
@@ -83,9 +84,11 @@ def test_an_event_that_is_tried_again_is_undelivered_too(source: Source, receive
 
 
 def test_what_nobody_subscribed_to_is_not_undelivered(source: Source) -> None:
+    off = factories.make_destination(source.workspace, sources=[source])
+    set_all("held_until = now() + interval '1 hour'")
+    set_destination_enabled(off, False, actor=factories.TESTER)
     append(source, [message(1)])
     factories.make_destination(source.workspace, sources=[source])
-    factories.make_destination(source.workspace, sources=[source], is_enabled=False)
     set_all("held_until = now() + interval '1 hour'")
     measure()
     assert oldest(source.workspace.slug) == 0

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from hub.delivery import chores, expiry, loop, outcomes, prepare, services
+from hub.delivery import chores, drafts, expiry, loop, outcomes, prepare, services
 from hub.delivery.models import DeadLetter, Pipeline, RetryRow
 from hub.delivery.repair import acts
 from hub.delivery.worker import Worker
@@ -223,6 +223,34 @@ def test_an_event_on_which_our_own_code_fails_costs_nobody_else(
         let_time_pass(hook)
     assert {json.loads(request.body)["properties"]["n"] for request in receiver.requests} == {1, 3}
     assert books(hook) == {"eligible": 3, "delivered": 2, "dead": 1}
+
+
+@pytest.mark.parametrize("waits_in_a_row", [False, True])
+def test_a_part_on_whose_answer_our_own_code_fails_is_not_lost_when_its_sibling_has_arrived(
+    source: Source, receiver: Receiver, worker: Worker, monkeypatch: pytest.MonkeyPatch, waits_in_a_row: bool
+) -> None:
+    def failing(run: Any, call: Any, answer: Any) -> tuple[str, str]:
+        if answer.status == 422:
+            raise TypeError("an answer that nobody foresaw")
+        return "{}", "{}"
+
+    hook = connect(source, receiver.script("/p", [200, 422]), mappings=two_parts())
+    (seq,) = append(source, [message(1)])
+    if waits_in_a_row:
+        pipeline = pipeline_of(hook)
+        with postgres.connect() as connection:
+            stand_behind_the_first(connection, source, hook)
+            connection.execute("UPDATE delivery_count SET delivered = 0 WHERE destination_id = %s", [hook.pk])
+            connection.execute(PUT_BACK, [None, hook.pk, seq])
+        assert pipeline.circuit == "closed"
+    with monkeypatch.context() as patch:
+        patch.setattr(drafts, "texts_of", failing)
+        run(hook, worker)
+    assert books(hook) == {"eligible": 1, "waiting": 1}
+    let_time_pass(hook)
+    run(hook, worker)
+    assert len(receiver.requests) > 2
+    assert books(hook) == {"eligible": 1, "delivered": 1}
 
 
 def test_a_chore_that_times_out_does_not_starve_the_others(transactional_db: None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import pytest
 from django.db import connection as django_connection
@@ -115,26 +114,14 @@ def after_release(connection: Connection[Row], pipeline: Pipeline, *, has_more: 
     return pipeline.next_run_at
 
 
-def wish(pipelines: list[Pipeline]) -> None:
-    services.idle_pipelines(pipelines[0].workspace_id, 10)
-
-
-def resume(pipelines: list[Pipeline]) -> None:
-    services.resume(Destination.unscoped.get(pk=pipelines[0].destination_id), TESTER)
-
-
-@pytest.mark.parametrize("act", [wish, resume])
-def test_whoever_changes_several_pipelines_locks_them_in_order(
-    pipeline: Pipeline, act: Callable[[list[Pipeline]], None]
-) -> None:
+def test_a_resumed_destinations_shards_are_locked_in_order(pipeline: Pipeline) -> None:
     """Repair and shards that learn hold the first and ask for the next; the other way round both would wait."""
     second = Pipeline.objects.get(pk=pipeline.pk)
     second.pk, second.shard = None, 1
     second.save()
     with postgres.connect() as connection:
-        connection.execute("UPDATE delivery_pipeline SET lease_until = now() + interval '45 s' WHERE shard = 1")
-        connection.execute("UPDATE delivery_pipeline SET lease_until = now() + interval '45 s' WHERE shard = 0")
-        actor = threading.Thread(target=in_a_thread, args=(act, [pipeline, second]))
+        connection.execute("UPDATE delivery_pipeline SET is_slow = true WHERE shard = 0")  # now behind the other
+        actor = threading.Thread(target=resume, args=(pipeline,))
         with connection.transaction():
             connection.execute("SELECT FROM delivery_pipeline WHERE id = %s FOR UPDATE", [pipeline.pk])
             actor.start()
@@ -146,8 +133,8 @@ def test_whoever_changes_several_pipelines_locks_them_in_order(
 IS_WAITED_FOR = "SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE pg_backend_pid() = ANY(pg_blocking_pids(a.pid)))"
 
 
-def in_a_thread(act: Callable[[list[Pipeline]], None], pipelines: list[Pipeline]) -> None:
+def resume(pipeline: Pipeline) -> None:
     try:
-        act(pipelines)
+        services.resume(Destination.unscoped.get(pk=pipeline.destination_id), TESTER)
     finally:
         django_connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -291,6 +292,57 @@ def test_a_repaired_event_goes_before_what_comes_after_it_and_is_no_break(source
         append(source, [message(n) for n in range(3, 6)])
         run_until(hook, worker, has_delivered(hook, 6))
         assert receiver.starts()["u1"] == [0, 1, 2, 0, 3, 4, 5]
+    assert order_breaks(hook) == 0
+
+
+def test_an_event_repaired_in_the_middle_of_a_turn_goes_before_those_that_have_not_started(
+    source: Source, worker: Worker
+) -> None:
+    statuses = fails_for({0: [422]})
+
+    def decide(event: dict[str, Any]) -> int:
+        time.sleep(0.02)
+        return statuses(event)
+
+    with Deciding(decide) as receiver:
+        hook = connect(source, receiver)
+        append(source, [message(0)])
+        run(hook, worker)
+        append(source, [message(n) for n in range(1, 150)])
+        with turn_in_a_thread(hook, worker):
+            assert eventually(lambda: len(receiver.seen) > 5)
+            revive(hook)
+        run_until(hook, worker, has_delivered(hook, 150))
+        started = receiver.starts()["u1"]
+        again = started.index(0, 1)
+        assert again < len(started) - 50
+        assert inversions({"u1": [*started[:again], *started[again + 1 :]]}) == 0
+    assert order_breaks(hook) == 0
+
+
+def test_a_turn_ends_while_a_repaired_event_waits_for_its_users_call(
+    source: Source, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "LONG_TURN_SECONDS", 3.0)
+    statuses, is_free = fails_for({0: [422]}), threading.Event()
+
+    def decide(event: dict[str, Any]) -> int:
+        if event["properties"]["n"] == 1:
+            is_free.wait(10)
+        return statuses(event)
+
+    with Deciding(decide) as receiver:
+        hook = connect(source, receiver)
+        append(source, [message(0)])
+        run(hook, worker)
+        append(source, [message(n) for n in range(1, 60)])
+        with turn_in_a_thread(hook, worker):
+            assert eventually(lambda: len(receiver.seen) == 1 and bool(receiver.requests[1:]))
+            revive(hook)
+            threading.Timer(4.0, is_free.set).start()
+        monkeypatch.undo()
+        run_until(hook, worker, has_delivered(hook, 60))
+        assert receiver.starts()["u1"] == [0, 1, 0, *range(2, 60)]
     assert order_breaks(hook) == 0
 
 

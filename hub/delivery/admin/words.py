@@ -11,8 +11,11 @@ OWN = {
     "count_mismatch": "The receiver took the batch and counted fewer events than were sent.",
     "internal": "An error in Headwater itself; the log has it. Nothing is lost, it is tried again.",
     "config_error": "The destination cannot be used as it is set up; its settings need attention.",
+    "mapping_failed": "The mapping cannot be applied to the event; the message says which part needs attention.",
+    "parked_too_many": "It failed while more than 200 later events of its user waited behind it, so it gave way.",
     "paused": "The destination is paused; its backlog waits.",
     "record_removed": "Its record was given up early, for want of room on the disk; the books still count it.",
+    "worker_crash": "Three workers died in the middle of it, so it was taken out; retry it once the cause is known.",
     "stopping": "The worker was being stopped; it is tried again at once.",
 }
 

@@ -24,6 +24,9 @@ WITH letter AS (
     JOIN tenants_destination d ON d.id = x.destination_id
     LEFT JOIN delivery_replay y ON y.id = p.replay_id
     WHERE x.id = ANY(%(ids)s) AND x.discarded_at IS NULL AND y.state IS DISTINCT FROM 'cancelled'
+      -- A finished replay goes on with it, and there is one at a time.
+      AND (y.state IS DISTINCT FROM 'done' OR NOT EXISTS (SELECT FROM delivery_replay o
+           WHERE o.destination_id = x.destination_id AND o.id <> y.id AND o.state IN ('running', 'paused')))
       AND NOT EXISTS (SELECT FROM delivery_retry r WHERE r.pipeline_id = x.pipeline_id AND r.seq = x.seq)
     ORDER BY x.id FOR UPDATE OF x
 ), placed AS (

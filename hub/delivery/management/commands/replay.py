@@ -76,9 +76,12 @@ class Command(BaseCommand):
         if options["yes"] or options["json"]:
             return True
         try:
-            return input("Start it? [y/N] ").strip().lower() in {"y", "yes"}
+            agreed = input("Start it? [y/N] ").strip().lower() in {"y", "yes"}
         except EOFError as error:
             raise CommandError("Nobody is there to answer: give --yes or --dry-run.", returncode=2) from error
+        if not agreed:
+            self.stdout.write("Nothing was started.")
+        return agreed
 
     def _finish(self, options: dict[str, Any], told: dict[str, Any]) -> None:
         if options["json"]:
