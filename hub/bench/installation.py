@@ -43,12 +43,13 @@ class Installed:
 
 
 @contextmanager
-def installed() -> Iterator[dict[str, str]]:
+def installed(workers: int = 1) -> Iterator[dict[str, str]]:
     """Run a product; gives the environment for a process that measures it."""
     with tempfile.TemporaryDirectory(prefix="headwater-bench-") as folder:
         Path(folder).chmod(0o711)
         environment = clean_environment(os.environ)
         argv = [sys.executable, str(PROJECT / "manage.py"), "up", "--json", "--port", "0", "--data", f"{folder}/data"]
+        argv += ["--workers", str(workers)]
         with children.running(argv, environment) as (told, pid):
             found = Installed(told["url"], pid, told["pids"])
             yield environment | {

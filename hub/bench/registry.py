@@ -16,6 +16,9 @@ class Benchmark(Protocol):
     NEEDS_PRODUCT: bool
     """Whether it measures a running product, which is then started for it."""
 
+    WORKERS: int
+    """How many worker processes that product has."""
+
     def run(self, options: Options) -> Report:
         """Measure."""
 

@@ -256,20 +256,29 @@ class Chunk:
             if is_loose:
                 book.park(key)
                 return
-            for chunk, waiting in book.hold(key):
-                chunk.give_up_waiting(waiting)
-                if chunk is not self:  # this one ends at the end of what it is doing
-                    chunk.finish_if_done()
+            self._hold(key)
         elif not is_loose:
-            self._pass_on(book.end(key))
+            self._pass_on(key)
 
-    def _pass_on(self, following: tuple[Chunk, Delivery] | None) -> None:
-        """Let the user's next event go, in whichever chunk it is."""
-        if following is not None:
-            chunk, waiting = following
-            chunk.resume(waiting)
-            if chunk is not self:
-                self.run.kick()
+    def _hold(self, key: int) -> None:
+        """Those who wait behind a user's event have to wait in rows."""
+        for chunk, waiting in self.run.book.hold(key):
+            chunk.give_up_waiting(waiting)
+            if chunk is not self:  # this one ends at the end of what it is doing
+                chunk.finish_if_done()
+
+    def _pass_on(self, key: int) -> None:
+        """Let the user's next event go, in whichever chunk it is; one whose work has been let go waits in its row."""
+        following = self.run.book.end(key)
+        if following is None:
+            return
+        chunk, waiting = following
+        if chunk.is_done and self.run.fault is None:  # after a fault all are over, and what waits stays at the cursor
+            self._hold(key)
+            return
+        chunk.resume(waiting)
+        if chunk is not self:
+            self.run.kick()
 
     def give_up_waiting(self, delivery: Delivery) -> None:
         """The predecessor failed: park."""

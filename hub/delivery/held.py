@@ -305,7 +305,7 @@ class HeldEvents(Chunk):
         if delivery in self._loose:
             self._loose.discard(delivery)
         else:
-            self._pass_on(self.run.book.end(row.user_key))
+            self._pass_on(row.user_key)
         self._go_on(row.user_key)
         if not self.size:
             self._flushed_at = 0.0  # nothing more comes soon: do not wait with this
@@ -345,7 +345,10 @@ class HeldEvents(Chunk):
         outcome.gone = [each for each in outcome.gone if each not in ids]
 
     def _complete(self) -> None:
+        """Those whose turn had come and that will not start leave their users held."""
         self.deliveries = list(self._under_way.values())
+        while self._resumed and self.run.fault is None:
+            self._hold(self._resumed.popleft().row.user_key)
         super()._complete()
 
     def _hand_over(self) -> None:

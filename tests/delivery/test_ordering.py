@@ -60,3 +60,11 @@ def test_places_of_different_epochs_are_not_compared() -> None:
     book.enter_epoch(2)
     book.note_start(1, (5, 11))
     assert book.breaks == 0
+
+
+def test_an_older_event_goes_before_those_that_wait() -> None:
+    book: OrderBook[str] = OrderBook()
+    assert book.start(1, "under way")
+    assert not book.start(1, "later")
+    assert not book.start(1, "older", is_older=True)
+    assert [book.end(1), book.end(1), book.end(1)] == ["older", "later", None]

@@ -1,5 +1,6 @@
 """Delivery: one signed HTTP call for each event to one receiver, outcomes durable.
 
+Two worker processes share the destination's events by user, as on any machine with more than one core to use.
 The log is filled while the destination is paused; then it is resumed, and the clock runs from the first call that
 arrives until the books say that every event has been delivered. In the end the books must balance.
 """
@@ -11,8 +12,11 @@ from hub.bench.report import LESS_IS_BETTER, Bound, Options, Report
 from hub.delivery import ledger
 
 NEEDS_PRODUCT = True
+WORKERS = 2
 FLOOR = 15_000.0
 SECONDS = 4.0
+# One reader for each worker process: the events of one destination, shared out by user.
+SHARDS = 2
 # How many events one second of the benchmark is worth: about what is delivered in it.
 EVENTS_A_SECOND = 15_000
 
@@ -26,7 +30,7 @@ def run(options: Options) -> Report:
     with receiver.receiving() as hook:
         ceiling = draining.receiver_ceiling(hook, min(seconds, 2.0))
         filled = workspace.make()
-        destination = workspace.add_webhook(filled, f"{hook.url}/hook")
+        destination = workspace.add_webhook(filled, f"{hook.url}/hook", shards=SHARDS)
         for number in range(options.runs):
             limits.append(draining.bare_loop(hook, "/bare", draining.singles(f"bare{number}", min(count, 40_000))))
             draining.hold([destination])
@@ -44,6 +48,8 @@ def run(options: Options) -> Report:
         also=[Bound("difference of the books", float(books["difference"]), LESS_IS_BETTER, 0.0)],
         others={
             "events_a_run": count,
+            "workers": WORKERS,
+            "shards": SHARDS,
             "at_receiver_per_second": [round(one.at_receiver_per_second) for one in found],
             "receiver_ceiling": round(ceiling),
             "repeats": sum(one.arrived.count - count for one in found),

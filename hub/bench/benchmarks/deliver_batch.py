@@ -10,6 +10,7 @@ from hub.bench.report import LESS_IS_BETTER, Bound, Options, Report
 from hub.delivery import ledger
 
 NEEDS_PRODUCT = True
+WORKERS = 2
 FLOOR = 40_000.0
 SECONDS = 4.0
 DESTINATIONS = 4
@@ -46,6 +47,7 @@ def run(options: Options) -> Report:
         also=[Bound("difference of the books", float(books["difference"]), LESS_IS_BETTER, 0.0)],
         others={
             "destinations": DESTINATIONS,
+            "workers": WORKERS,
             "events_a_run": count * DESTINATIONS,
             "events_per_call": CALL_EVENTS,
             "repeats": sum(one.arrived.count - count * DESTINATIONS for one in found),

@@ -19,11 +19,13 @@ from hub.delivery import services as delivery
 from tenants.models import Destination
 
 NEEDS_PRODUCT = True
+WORKERS = 2
 FLOOR = 8_000.0
 SHARE_OF_UNORDERED = 0.7
 SECONDS = 7.0
 EVENTS_A_SECOND = 15_000
 USERS = 1_000
+SHARDS = 2
 FAILED_PERCENT = 20
 SHARES = (0.75, 0.99)
 
@@ -46,9 +48,10 @@ def run(options: Options) -> Report:
         for number in range(options.runs):
             limits.append(draining.bare_loop(hook, "/bare", draining.singles(f"bare{number}", min(count, 40_000))))
             filled = workspace.make()
-            sound = workspace.add_webhook(filled, f"{hook.url}/flaky/0", ordering="per_user")
-            strict = workspace.add_webhook(filled, f"{hook.url}/flaky/{FAILED_PERCENT}", ordering="per_user")
-            loose = workspace.add_webhook(filled, f"{hook.url}/flaky/{FAILED_PERCENT}")
+            sound = workspace.add_webhook(filled, f"{hook.url}/flaky/0", ordering="per_user", shards=SHARDS)
+            failing = f"{hook.url}/flaky/{FAILED_PERCENT}"
+            strict = workspace.add_webhook(filled, failing, ordering="per_user", shards=SHARDS)
+            loose = workspace.add_webhook(filled, failing, shards=SHARDS)
             draining.hold([sound, strict, loose])
             users = USERS // events.BATCH
             draining.fill_log(product.port, filled, f"ordered{number}", count, connections=1, users=users)
@@ -85,6 +88,8 @@ def report(
         others={
             "events_a_run": count,
             "users": USERS,
+            "workers": WORKERS,
+            "shards": SHARDS,
             "failed_percent": FAILED_PERCENT,
             "shares": SHARES,
             "ordered_with_failures_per_second": [rounded(one) for one in ordered],

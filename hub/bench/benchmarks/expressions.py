@@ -12,6 +12,7 @@ from hub.expressions.filters import compile_filter, parse_fql
 from hub.expressions.mappings import compile_mapping
 
 NEEDS_PRODUCT = False
+WORKERS = 1
 FLOOR, FILTERS_FLOOR = 60_000.0, 1_000_000.0
 SECONDS = 1.5
 BATCH = 1_000

@@ -10,6 +10,7 @@ from hub.bench.processes import cpu_seconds, descendants, name_of, pss_mb, used_
 from hub.bench.report import LESS_IS_BETTER, Bound, Options, Report
 
 NEEDS_PRODUCT = True
+WORKERS = 1
 MEMORY_MB, CPU_PERCENT = 400.0, 2.0
 SECONDS = 20.0
 SETTLE_SECONDS = 5.0

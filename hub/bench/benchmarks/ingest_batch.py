@@ -18,6 +18,7 @@ from hub.lib import postgres
 from tenants.keys import SourceRef, find_source
 
 NEEDS_PRODUCT = True
+WORKERS = 1
 FLOOR = 35_000.0
 SECONDS = 4.0
 CONNECTIONS = 16

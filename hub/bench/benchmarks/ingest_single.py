@@ -13,6 +13,7 @@ from hub.bench.load import Job
 from hub.bench.report import LESS_IS_BETTER, Bound, Options, Report
 
 NEEDS_PRODUCT = True
+WORKERS = 1
 FLOOR = 6_500.0
 RATE, P99_MS = 2_000.0, 25.0
 SECONDS = 4.0

@@ -21,6 +21,7 @@ from tenants import services
 from tenants.models import Destination
 
 NEEDS_PRODUCT = True
+WORKERS = 1
 P99_TIMES, RATE_SHARE, NOISY_P99_TIMES = 1.2, 0.9, 1.5
 SECONDS = 8.0
 HANGING = 9

@@ -23,6 +23,7 @@ from hub.lib import postgres
 from tenants.keys import SourceRef, find_source
 
 NEEDS_PRODUCT = True
+WORKERS = 1
 P50_MS, P99_MS = 30.0, 200.0
 SECONDS = 8.0
 GAP_SECONDS = (0.12, 0.28)

@@ -59,7 +59,7 @@ class Command(BaseCommand):
         argv += ["--seconds", str(options["seconds"])] if options["seconds"] is not None else []
         # A request to stop must remove the folder on its way out, as Ctrl-C does.
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-        with installation.installed() as environment:
+        with installation.installed(registry.get(options["name"]).WORKERS) as environment:
             code = subprocess.run(argv, env=environment, check=False).returncode
         if code != 0:
             raise CommandError(f"The benchmark ended with code {code}: the lines above say why.")
