@@ -5,21 +5,17 @@ So there is no result, no ETA, no retry and no payload here; ids travel, the tab
 
 from __future__ import annotations
 
-import gc
 import os
-import threading
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_ready, worker_shutting_down
+from celery.signals import setup_logging
 from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 
 from django.conf import settings
 
-from hub.delivery import worker
-from hub.launcher.ready import mark_ready
 from hub.observability import log
 
 QUEUES = ("deliver_fast", "deliver_slow", "background")
@@ -53,17 +49,3 @@ app.autodiscover_tasks(["hub.delivery", "hub.jobs"])
 @setup_logging.connect
 def _set_up_logging(**_: Any) -> None:
     log.set_up()
-
-
-@worker_ready.connect
-def _tell_ready(**_: Any) -> None:
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-    threading.Thread(target=worker.beat_forever, name="beat", daemon=True).start()
-    mark_ready()
-
-
-@worker_shutting_down.connect
-def _stop_turns(**_: Any) -> None:
-    worker.stop()

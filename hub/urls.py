@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from django.contrib.admin import autodiscover
 from django.urls import include, path
 
 from hub.adminsite.site import site
 from hub.ingest.tokens import TokenView
 
+autodiscover()  # what the rooms show in the admin; only processes that answer requests need it
 urlpatterns = [
     path("admin/", site.urls),
     path("demo/", include("hub.demo.urls")),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from django.contrib.admin.apps import AdminConfig
+from django.contrib.admin.apps import SimpleAdminConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
 
 
-class SiteConfig(AdminConfig):
-    """Django's admin with our own site, and each room's `admin` module loaded.
+class SiteConfig(SimpleAdminConfig):
+    """Django's admin with our own site. The rooms' `admin` modules are loaded with its addresses: only web has pages.
 
     What other packages register goes to Django's default site, which has no address here: a second factor's secret
     must not be one click away.

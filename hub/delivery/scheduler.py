@@ -21,7 +21,7 @@ from psycopg import Connection
 from hub.delivery import chores as housekeeping
 from hub.delivery import hints, services, sharding
 from hub.delivery.chores import Chore
-from hub.delivery.worker import SLOTS, share_of, slow_share_of
+from hub.delivery.slots import SLOTS, share_of, slow_share_of
 from hub.events import cursors
 from hub.lib import postgres
 from hub.lib.postgres import Row

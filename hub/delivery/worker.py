@@ -22,13 +22,10 @@ from hub.delivery.leases import Lease
 from hub.delivery.limits import Limits, Valkey
 from hub.delivery.run import Memory
 from hub.delivery.sender import Sender
+from hub.delivery.slots import SLOTS, share_of, slow_share_of
 from hub.lib import postgres
 from hub.observability import log
 
-SLOTS = 50
-# What one workspace may have of the slots while others wait, and what slow pipelines may have at any time.
-WORKSPACE_SHARE, SMALLEST_SHARE = 0.25, 2
-SLOW_SHARE = 0.6
 # For how long a refused hint counts as somebody who waits.
 CROWDED_SECONDS = 3.0
 PASSED_ON_SECONDS = 1.0
@@ -134,16 +131,6 @@ class Worker:
         """A turn has ended."""
         with self._lock:
             self.active -= 1
-
-
-def share_of(slots: int) -> int:
-    """How many slots one workspace may have while others wait."""
-    return max(SMALLEST_SHARE, int(slots * WORKSPACE_SHARE))
-
-
-def slow_share_of(slots: int) -> int:
-    """How many slots pipelines may have that are slow, being probed or not known yet."""
-    return max(1, int(slots * SLOW_SHARE))
 
 
 _workers: dict[int, Worker] = {}

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +21,8 @@ from hub.management.listening import limit_unread_answers
 from hub.management.starting import require_fitting_database
 
 _TARGET = "hub.asgi:application"
+# Modules that all processes need, without anything that runs.
+_SHARED = ("hub.urls", "hub.ingest.front", "hub.web.pages")
 # What the parser holds of a request that it cannot read yet, give or take one read. A pixel's message stands in the
 # request's first line, where 40 KB become 54; headers alone have a smaller limit.
 _HEAD_BYTES = 64 * 1024
@@ -40,9 +43,11 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         """Serve until told to stop.
 
-        Django is loaded here, before the processes are forked, and frozen, so that they share its memory.
+        Django and the pages are loaded here, before the processes are forked, and frozen: they share the memory.
         """
         require_fitting_database(self)
+        for name in _SHARED:
+            import_module(name)
         gc.collect()
         gc.freeze()
         server = Server(

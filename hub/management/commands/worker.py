@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
+import threading
 import warnings
 from typing import Any
 
 from celery.exceptions import SecurityWarning
+from celery.signals import worker_ready, worker_shutting_down
 from django.core.management.base import BaseCommand, CommandParser
 
 from hub.celery import QUEUES, app
 from hub.delivery import worker
+from hub.delivery.slots import SLOTS
 from hub.launcher.errors import EXIT_CODE, LaunchError
 from hub.launcher.limits import require_open_files
+from hub.launcher.ready import mark_ready
 from hub.lib import background
 from hub.management.starting import require_fitting_database
 
@@ -28,7 +33,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--concurrency", type=_slots, default=worker.SLOTS, help="pipelines run at once (default %(default)s)"
+            "--concurrency", type=_slots, default=SLOTS, help="pipelines run at once (default %(default)s)"
         )
         parser.add_argument(
             "--queues", type=_queues, default=",".join(QUEUES), help="queues to serve (default %(default)s)"
@@ -48,6 +53,20 @@ class Command(BaseCommand):
         threads = concurrency + background.THREADS + SPARE_THREADS
         options = ["--pool=threads", f"--concurrency={threads}", f"--queues={queues}", "--loglevel=WARNING"]
         app.worker_main(["--quiet", "worker", *options, "--without-gossip", "--without-mingle", "--without-heartbeat"])
+
+
+@worker_ready.connect
+def _tell_ready(**_: Any) -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    threading.Thread(target=worker.beat_forever, name="beat", daemon=True).start()
+    mark_ready()
+
+
+@worker_shutting_down.connect
+def _stop_turns(**_: Any) -> None:
+    worker.stop()
 
 
 def _slots(text: str) -> int:
