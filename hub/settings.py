@@ -46,7 +46,15 @@ DATABASES = {
         "PORT": _parts.pop("port", ""),
         # A request under ASGI has a thread of its own: what it kept open for the next one, nobody would find again.
         "CONN_MAX_AGE": 0,
-        "OPTIONS": _parts,
+        # A server that is silent must not hold a connection for minutes: two threads do all look-ups of write keys.
+        "OPTIONS": {
+            "connect_timeout": "3",
+            "keepalives_idle": "5",
+            "keepalives_interval": "2",
+            "keepalives_count": "2",
+            "tcp_user_timeout": "8000",
+            **_parts,
+        },
         "TEST": {"NAME": "headwater_test"},
     }
 }

@@ -81,7 +81,7 @@ class PixelView(MessageView):
         return answers.pixel(submission)
 
     def refusal(self, error: APIException) -> Answer:
-        if error.status_code in (405, 503):
+        if error.status_code == 405 or error.status_code >= 500:
             return super().refusal(error)
         metrics.ingest_refused.labels(answers.code_of(error)).inc()
         return answers.pixel()

@@ -38,7 +38,7 @@ def require_good(claims: dict[str, Any], expected: Expected, now: float) -> str:
     """Return the request's own id if every claim is as it must be, or raise BadClaims."""
     if claims.get("sub") != expected.client_id:
         raise BadClaims("sub must be the client id")
-    if claims.get("iss", expected.client_id) not in {expected.client_id, *expected.audiences}:
+    if claims.get("iss", expected.client_id) not in (expected.client_id, *expected.audiences):
         raise BadClaims("iss must be the client id")
     if not _audiences(claims) & set(expected.audiences):
         raise BadClaims("aud must be the address of this authorization server")

@@ -59,6 +59,8 @@ class FrontRequest(HttpRequest):
         client = scope.get("client")
         self.META = {"REMOTE_ADDR": client[0] if client else "", "REQUEST_METHOD": scope["method"]}
         for name, value in scope["headers"]:
+            if b"_" in name:  # it would pass for the header with hyphens, which a proxy of ours may have written
+                continue
             self._add_header(name.decode("latin-1"), value.decode("latin-1"))
 
     def _add_header(self, name: str, value: str) -> None:
@@ -168,7 +170,7 @@ async def look_up(request: FrontRequest, miss: KeyNotCached) -> None:
     try:
         async with asyncio.timeout(LOOK_UP_SECONDS):
             loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(miss.cache.threads, miss.cache.load_apart, miss.key)
+            found = await loop.run_in_executor(miss.cache.threads, miss.cache.load_missing, miss.key)
     except TimeoutError as error:
         raise Unavailable() from error
     if found is None:

@@ -105,6 +105,13 @@ class KeyCache(Generic[Found]):
             if is_idle:
                 connections.close_all()
 
+    def load_missing(self, key: str) -> Found | None:
+        """Like `load_apart`, unless a request before this one has brought the answer meanwhile."""
+        try:
+            return self.cached(key)
+        except KeyNotCached:
+            return self.load_apart(key)
+
     def known(self, key: str) -> Found | None:
         """Like `cached`, but an old answer is better than none: it is given, and renewed for the next time."""
         entry = self._entries.get(key)

@@ -79,7 +79,7 @@ class Limits:
         for name, bucket in list(self._buckets.items()):
             bucket.fill(bucket.rate, now)
             if bucket.tokens >= max(1.0, bucket.rate * BURST_SECONDS):
-                del self._buckets[name]
+                self._buckets.pop(name, None)
         if len(self._buckets) >= self._size:
             self._buckets.clear()
 

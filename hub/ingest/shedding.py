@@ -103,7 +103,7 @@ class Shedder:
         self._turned_at = now
         self._answers = self._slow_answers = 0
         self._longest_wait = 0.0
-        faded = {key: volume * KEPT_OF_VOLUME for key, volume in self._volume.items() if volume > KEPT_OF_VOLUME}
+        faded = {key: volume * KEPT_OF_VOLUME for key, volume in list(self._volume.items()) if volume > KEPT_OF_VOLUME}
         self._volume = faded if len(faded) <= MOST_KEYS else {}
 
 

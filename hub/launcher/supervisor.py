@@ -208,7 +208,11 @@ class Supervisor:
         if child.process is None:
             if now >= child.start_at and child.unit.may_start():
                 child.started_at = now
-                child.process = self._launch(child.unit.name, child.unit.start)
+                try:
+                    child.process = self._launch(child.unit.name, child.unit.start)
+                except OSError as error:  # short of memory, processes or descriptors, which may pass
+                    pause = child.plan_restart(now)
+                    self.log.say(child.unit.name, f"cannot be started ({error}), is tried again in {pause:g} s")
         elif _has_ended(child.process):
             if child.return_to_old():
                 return
@@ -221,8 +225,12 @@ class Supervisor:
 
     def _start_successor(self, child: Child, deadline: float) -> bool:
         """Start a new process beside the running one and wait until it is ready; False leaves the running one alone."""
-        running, child.process = child.process, self._launch(child.unit.name, child.unit.start)
-        successor = child.process
+        try:
+            successor = self._launch(child.unit.name, child.unit.start)
+        except OSError as error:
+            self.log.say(child.unit.name, f"cannot be started ({error})")
+            return False
+        running, child.process = child.process, successor
         child.old, child.is_ready, child.started_at = running, False, time.monotonic()
         while child.process is successor and not child.is_ready:
             self.turn(pause=_LOOK_AGAIN_SECONDS)

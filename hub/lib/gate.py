@@ -37,7 +37,8 @@ NEVER: tuple[Network, ...] = tuple(
     ip_network(text)
     for text in (
         *("0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"),
-        *("::/128", "fe80::/10", "fd00:ec2::254/128", "ff00::/8"),
+        *("100.100.100.200/32", "168.63.129.16/32"),  # metadata of clouds that keep it elsewhere
+        *("::/128", "fe80::/10", "fd00:ec2::/32", "fd20:ce::/64", "ff00::/8"),
     )
 )
 # An IPv4 address in its last 32 bits: IPv4-compatible, NAT64, and the translated form of RFC 2765.

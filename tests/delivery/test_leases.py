@@ -130,7 +130,10 @@ def test_a_resumed_destinations_shards_are_locked_in_order(pipeline: Pipeline) -
         actor.join(30)
 
 
-IS_WAITED_FOR = "SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE pg_backend_pid() = ANY(pg_blocking_pids(a.pid)))"
+# Of the locks, not of the activity: that is looked at once in a transaction, and then remembered.
+IS_WAITED_FOR = """
+SELECT EXISTS (SELECT FROM pg_locks k WHERE NOT k.granted AND pg_backend_pid() = ANY(pg_blocking_pids(k.pid)))
+"""
 
 
 def resume(pipeline: Pipeline) -> None:
