@@ -118,7 +118,8 @@ class Site(admin.AdminSite):
         inner = super().admin_view(bounded(view), cacheable)
 
         def entered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if "%00" in request.META["QUERY_STRING"]:
+            told = (text for _, texts in request.POST.lists() for text in texts)
+            if "%00" in request.META["QUERY_STRING"] or any("\x00" in text for text in told):
                 raise BadRequest("no text of the database holds a NUL")
             return self._turned_away(request) or inner(request, *args, **kwargs)
 

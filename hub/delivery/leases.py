@@ -44,8 +44,9 @@ WHERE p.id = b.id AND (b.lease_until IS NULL OR b.lease_until < now())
   AND (%(is_upkeep)s OR CASE WHEN p.kind = 'live' THEN p.held_by_replay IS NULL
       ELSE EXISTS (SELECT FROM delivery_replay y JOIN tenants_destination d ON d.id = y.destination_id
           WHERE y.id = p.replay_id AND y.state = 'running' AND (d.ordering <> 'per_user' OR NOT EXISTS (
-              SELECT FROM delivery_pipeline o WHERE o.destination_id = p.destination_id AND o.kind = 'live'
-                AND (o.held_by_replay IS DISTINCT FROM p.replay_id OR o.lease_until >= now())))) END)
+              SELECT FROM delivery_pipeline o WHERE o.destination_id = p.destination_id AND o.id <> p.id
+                AND (o.lease_until >= now()
+                     OR o.kind = 'live' AND o.held_by_replay IS DISTINCT FROM p.replay_id)))) END)
 RETURNING p.id, p.workspace_id, p.destination_id, p.fence, p.cursor_epoch, p.cursor_xid, p.cursor_seq, p.floor_seq,
           p.held_reason, p.circuit, p.circuit_opened_at, p.circuit_probes, p.circuit_reopened, p.unauthorized_count,
           p.kind, p.replay_id, p.shard, p.shard_count, p.until_epoch, p.until_xid, p.until_seq, p.is_slow,

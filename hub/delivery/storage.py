@@ -42,6 +42,8 @@ class WatchStorage:
         self._tell(disk)
         if disk.room in (storage.Room.SCARCE, storage.Room.FULL):
             make_room(connection)
+        elif disk.room is storage.Room.AMPLE:
+            go_on()
 
     def _tell(self, disk: storage.Disk) -> None:
         """Each change at once, and an alarm that goes on every five minutes."""
@@ -52,6 +54,14 @@ class WatchStorage:
         self.told, self.told_at = disk.room, time.monotonic()
         free = None if disk.free is None else round(disk.free, 3)
         (logger.error if is_bad else logger.info)("disk_room", room=str(disk.room), free=free)
+
+
+def go_on() -> None:
+    """Let the replays that were paused here go on: at an ordered destination live events wait for them."""
+    close_old_connections()
+    for replay in Replay.objects.filter(state=Replay.State.PAUSED, note=f"{KEEPER.name}: {REASON}"):
+        with contextlib.suppress(ReplayError):  # somebody was quicker
+            replays.resume(replay, KEEPER, "There is room again.")
 
 
 def make_room(connection: PgConnection) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -29,6 +30,7 @@ UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def _act(name: str, label: str, effect: str, verb: Callable[[Job, Actor, str], None]) -> Act:
+    @transaction.atomic
     def run(request: HttpRequest, rows: Sequence[Job], reason: str) -> str:
         for job in rows:
             try:

@@ -174,11 +174,11 @@ def _saved(progress: Progress) -> Mapping[str, object]:
     }
 
 
-def _note_end(claim: Claim) -> None:
+def _note_end(claim: Claim, action: str = "job.done") -> None:
     job = Job.unscoped.get(pk=claim.job_id)
-    notes = {"kind": job.kind, "done": job.done, "changed": job.changed, "total": job.total}
-    record(SYSTEM, "job.done", job, label=kinds.title_of(job.kind), notes=notes)
-    logger.info("job_done", job=str(job.pk), kind=job.kind, done=job.done, changed=job.changed)
+    notes = {"kind": job.kind, "done": job.done, "changed": job.changed, "total": job.total, "error": job.error}
+    record(SYSTEM, action, job, label=kinds.title_of(job.kind), notes=notes)
+    logger.info(action.replace(".", "_"), job=str(job.pk), kind=job.kind, done=job.done, changed=job.changed)
 
 
 def _bear(claim: Claim, error: psycopg.OperationalError) -> None:
@@ -189,7 +189,9 @@ def _bear(claim: Claim, error: psycopg.OperationalError) -> None:
     logger.warning("job_step_undone", job=str(claim.job_id), kind=claim.kind, error=type(error).__name__)
     values = {"error": f"The database undid a step: {type(error).__name__}.", "borne": FAILURES_BORNE}
     with postgres.connect() as connection:
-        connection.execute(BEAR, {**claim.values, **values, "backoff": BACKOFF_SECONDS})
+        row = connection.execute(BEAR, {**claim.values, **values, "backoff": BACKOFF_SECONDS}).fetchone()
+    if row and row[0] == Job.State.FAILED:
+        _note_end(claim, "job.failed")
 
 
 def _fail(claim: Claim | None, error: str) -> None:
@@ -197,4 +199,6 @@ def _fail(claim: Claim | None, error: str) -> None:
         return
     logger.error("job_ended_badly", job=str(claim.job_id), kind=claim.kind)
     with postgres.connect() as connection:
-        connection.execute(FAIL, {**claim.values, "error": error[:500]})
+        has_failed = connection.execute(FAIL, {**claim.values, "error": error[:500]}).rowcount
+    if has_failed:
+        _note_end(claim, "job.failed")

@@ -86,8 +86,8 @@ class PipelineAdmin(NamedAdmin):
         return f"{self.destination_name(row)}, {state_of(row)}, about {lag.waiting:,} waiting"
 
     def links(self, row: Pipeline) -> Sequence[tuple[str, str]]:
-        found = Destination.unscoped.filter(pk=row.destination_id).values_list("slug", flat=True).first()
-        query = f"?destination={found}"
+        found = Destination.unscoped.filter(pk=row.destination_id).select_related("workspace").first()
+        query = f"?destination={found.slug}&workspace={found.workspace.slug}" if found else ""
         return [
             ("Destination", reverse("admin:tenants_destination_change", args=[row.destination_id])),
             ("Dead letters", reverse("admin:delivery_deadletter_changelist") + query),

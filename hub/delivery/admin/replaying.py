@@ -51,6 +51,7 @@ def start_page(request: HttpRequest) -> HttpResponse:
         with postgres.pool().connection() as connection:
             look = preview.look(connection, scope)
         if not (is_confirmed and asked["reason"]):
+            asked |= {"since": scope.since.isoformat(), "until": scope.until.isoformat()}  # as shown, not as of later
             return _page(request, asked, look, is_missing_reason=is_confirmed)
         replay = services.start(scope, look, actor_of(request), asked["reason"])
     except ReplayError as error:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -34,6 +35,7 @@ OPERATE = "delivery.change_replay"
 
 
 def _act(name: str, label: str, effect: str, verb: Callable[[Replay, Actor, str], None]) -> Act:
+    @transaction.atomic
     def run(request: HttpRequest, rows: Sequence[Replay], reason: str) -> str:
         for replay in rows:
             try:

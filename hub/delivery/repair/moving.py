@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 from hub.delivery import hints
+from hub.events.cursors import NO_END
 from hub.lib.postgres import PgConnection
 
 LOCK = "SELECT id FROM delivery_pipeline WHERE destination_id = %s ORDER BY id FOR UPDATE"
@@ -54,7 +55,8 @@ WITH letter AS (
     FROM (SELECT replay_id, count(DISTINCT seq) AS events FROM letter WHERE kind = 'replay' GROUP BY 1) n
     WHERE y.id = n.replay_id
 ), woken AS (
-    UPDATE delivery_pipeline p SET next_run_at = now(), wanted = p.lease_until IS NOT NULL
+    UPDATE delivery_pipeline p SET next_run_at = now(), wanted = p.lease_until IS NOT NULL,
+        floor_seq = CASE WHEN p.floor_seq = %(no_end)s THEN p.cursor_seq ELSE p.floor_seq END
     WHERE p.id IN (SELECT pipeline_id FROM letter)
 )
 SELECT id FROM letter
@@ -82,13 +84,17 @@ FROM (SELECT state FROM delivery_retry WHERE pipeline_id = ANY(%s) AND next_run_
 ROWS_OF_USERS = """
 SELECT user_key, count(*) FROM delivery_retry WHERE pipeline_id = ANY(%s) AND user_key = ANY(%s) GROUP BY 1
 """
-PIPELINES = "SELECT id FROM delivery_pipeline WHERE destination_id = %s"
+# What a paused replay has waiting makes no room by itself, so nobody waits for it.
+PIPELINES = """
+SELECT p.id FROM delivery_pipeline p LEFT JOIN delivery_replay y ON y.id = p.replay_id
+WHERE p.destination_id = %s AND y.state IS DISTINCT FROM 'paused'
+"""
 
 
 def revive(connection: PgConnection, destination_id: UUID, ids: Sequence[int]) -> int:
     """Put dead letters back to waiting. They are tried at once, and for the full time again."""
     connection.execute(LOCK, [destination_id])
-    return len(connection.execute(REVIVE, {"ids": list(ids)}).fetchall())
+    return len(connection.execute(REVIVE, {"ids": list(ids), "no_end": NO_END}).fetchall())
 
 
 def discard(connection: PgConnection, destination_id: UUID, ids: Sequence[int]) -> int:

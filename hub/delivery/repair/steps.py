@@ -24,9 +24,9 @@ MOST_PARKED = 10_000
 # Half of how many events of one user may wait at an ordered destination before the oldest is given up.
 MOST_OF_USER = 100
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.25, 10.0
-DESTINATION = (
-    "SELECT slug, ordering = 'per_user', status, deleted_at IS NOT NULL FROM tenants_destination WHERE id = %s"
-)
+DESTINATION = """
+SELECT slug, ordering = 'per_user', status, is_enabled, deleted_at IS NOT NULL FROM tenants_destination WHERE id = %s
+"""
 BEFORE_ALL = (-1, -1)
 
 
@@ -110,8 +110,10 @@ def within_users_room(connection: PgConnection, selection: Selection, letters: S
 
 def _destination(connection: PgConnection, selection: Selection) -> tuple[str, bool, str]:
     row = connection.execute(DESTINATION, [selection.destination_id]).fetchone()
-    if row is None or row[3]:
+    if row is None or row[4]:
         raise StepFailed("The destination was deleted; its dead letters stay as they are.")
+    if not row[3]:
+        raise StepFailed("The destination was switched off; its dead letters stay as they are.")
     return str(row[0]), bool(row[1]), str(row[2])
 
 

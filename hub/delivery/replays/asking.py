@@ -62,9 +62,12 @@ def _source(workspace: Workspace, slug: str) -> Source:
 
 def _numbers(text: str) -> Sequence[int]:
     try:
-        return [int(part) for part in text.split(",")]
+        found = [int(part) for part in text.split(",")]
     except ValueError as error:
         raise ReplayError("Chosen events are named by their numbers.") from error
+    if any(not 0 <= seq < 2**63 for seq in found):
+        raise ReplayError("Chosen events are named by their numbers.")
+    return found
 
 
 def _speed(text: str) -> float | None:

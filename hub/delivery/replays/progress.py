@@ -109,7 +109,15 @@ def _end(pipeline: Pipeline) -> None:
     replay = Replay.objects.select_for_update().get(pk=str(pipeline.replay_id))
     RetryRow.objects.filter(pipeline=pipeline).delete()
     Pipeline.objects.filter(pk=pipeline.pk).update(
-        floor_seq=NO_END, next_run_at=None, fence=F("fence") + 1, lease_until=None, owner="", wanted=False
+        floor_seq=NO_END,
+        next_run_at=None,
+        fence=F("fence") + 1,
+        lease_until=None,
+        owner="",
+        wanted=False,
+        circuit=Pipeline.Circuit.CLOSED,
+        held_until=None,
+        held_reason="",
     )
     waiting = Pipeline.objects.filter(held_by_replay=replay.pk)
     live = list(waiting.values_list("pk", flat=True))

@@ -24,7 +24,7 @@ from tenants.auditing import Actor, record
 from tenants.models import Connection, Destination, Source, Workspace
 
 MOST_CHOSEN = 10_000
-FASTEST = 100_000.0
+SLOWEST, FASTEST = 0.01, 100_000.0
 logger = log.get(__name__)
 
 
@@ -46,8 +46,8 @@ def draft(
     chosen = _sources(workspace, destination, sources)
     if since >= until:
         raise ReplayError("The time ends before it begins.")
-    if per_second is not None and not 0 < per_second <= FASTEST:
-        raise ReplayError(f"The speed is a number of requests a second, above 0 and at most {FASTEST:,.0f}.")
+    if per_second is not None and not SLOWEST <= per_second <= FASTEST:
+        raise ReplayError(f"The speed is a number of requests a second, from {SLOWEST} to {FASTEST:,.0f}.")
     _check_choice(workspace, only, failed_at, seqs)
     try:
         scopes.compile_trigger(trigger)
@@ -113,7 +113,7 @@ def start(scope: Scope, preview: Preview, actor: Actor, reason: str) -> Replay:
         raise ReplayError("The database's disk is nearly full; replays wait until there is room again.")
     if Replay.objects.filter(destination_id=destination.pk, state__in=ACTIVE).exists():
         raise ReplayError(f"A replay to {destination.slug} is on its way: wait for its end, or cancel it.")
-    if not preview.count:
+    if preview.is_exact and not preview.count:
         raise ReplayError("No event passes the filter.")
     replay = Replay.objects.create(
         workspace_id=scope.workspace_id,
