@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
-from django.db import transaction
-from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from hub.adminsite.acts import Act, Refused
+from hub.adminsite.acts import Act
 from hub.adminsite.filters import ChoiceFilter
 from hub.adminsite.site import site
 from hub.adminsite.text import cell, pretty, visible
@@ -19,7 +17,7 @@ from hub.jobs import kinds, services
 from hub.jobs.errors import WrongState
 from hub.jobs.models import Job
 from hub.lib import clock
-from tenants.admin.acting import actor_of
+from tenants.admin.acting import steering
 from tenants.admin.named import NamedLogAdmin, WorkspaceFilter
 from tenants.auditing import Actor
 
@@ -30,16 +28,7 @@ UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def _act(name: str, label: str, effect: str, verb: Callable[[Job, Actor, str], None]) -> Act:
-    @transaction.atomic
-    def run(request: HttpRequest, rows: Sequence[Job], reason: str) -> str:
-        for job in rows:
-            try:
-                verb(job, actor_of(request), reason)
-            except WrongState as error:
-                raise Refused(str(error)) from error
-        return f"{label}: {len(rows)} {'job' if len(rows) == 1 else 'jobs'}."
-
-    return Act(name, label, "jobs.change_job", effect, run, limit=100)
+    return steering(name, label, "jobs.change_job", effect, verb, WrongState)
 
 
 class StateFilter(ChoiceFilter):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from django.db import models
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.db import models, transaction
 from django.http import HttpRequest
 
+from hub.adminsite.acts import Act, Refused
 from hub.adminsite.callers import address_of, request_id_of
 from tenants.auditing import Actor, record
 from tenants.models import User
@@ -19,3 +23,33 @@ def actor_of(request: HttpRequest) -> Actor:
 def note_reason(request: HttpRequest, action: str, row: models.Model, reason: str) -> None:
     """Write down why an act was done whose service takes no reason; the service's own entry says what changed."""
     record(actor_of(request), action, row, label=str(row), notes={"reason": reason})
+
+
+def steering(
+    name: str,
+    label: str,
+    permission: str,
+    effect: str,
+    verb: Callable[[Any, Actor, str], None],
+    refusal: type[Exception],
+) -> Act:
+    """An act that has one verb done to each chosen row, to all of them or to none; `refusal` is what the verb raises."""
+
+    @transaction.atomic
+    def run(request: HttpRequest, rows: Sequence[models.Model], reason: str) -> str:
+        for row in rows:
+            try:
+                verb(row, actor_of(request), reason)
+            except refusal as error:
+                raise Refused(str(error)) from error
+        return f"{label}: {counted(rows)}."
+
+    return Act(name, label, permission, effect, run, limit=100)
+
+
+def counted(rows: Sequence[models.Model]) -> str:
+    """How many of what, in words."""
+    if not rows:
+        return "nothing"
+    names = rows[0]._meta
+    return f"{len(rows)} {names.verbose_name if len(rows) == 1 else names.verbose_name_plural}"

@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from hub.adminsite.acts import Act, Refused
+from hub.adminsite.acts import Act
 from hub.adminsite.filters import ChoiceFilter
 from hub.adminsite.site import site
 from hub.adminsite.text import cell, pretty, visible
@@ -20,31 +19,21 @@ from hub.delivery.models import Pipeline, Replay
 from hub.delivery.replays import services
 from hub.delivery.replays.errors import ReplayError
 from hub.delivery.replays.progress import ACTIVE, books_of
-from hub.jobs.admin import duration_in_words
+from hub.jobs.admin import NO_WORKER, duration_in_words
+from hub.jobs.models import UNATTENDED_AFTER
 from hub.lib import clock
-from tenants.admin.acting import actor_of
+from tenants.admin.acting import steering
 from tenants.admin.named import DestinationFilter, NamedAdmin, WorkspaceFilter
 from tenants.auditing import Actor
 from tenants.models import Destination, Source
 
 ICONS = {"running": "▶", "paused": "‖", "cancelled": "⊘", "done": "✓"}
-UNATTENDED_SECONDS = 30
-NO_WORKER = "No worker is running, or none is free: start one with `manage.py worker`."
 WAITS_FOR_LIVE = "It begins as soon as the destination's own turn has let go; live events wait for it."
 OPERATE = "delivery.change_replay"
 
 
 def _act(name: str, label: str, effect: str, verb: Callable[[Replay, Actor, str], None]) -> Act:
-    @transaction.atomic
-    def run(request: HttpRequest, rows: Sequence[Replay], reason: str) -> str:
-        for replay in rows:
-            try:
-                verb(replay, actor_of(request), reason)
-            except ReplayError as error:
-                raise Refused(str(error)) from error
-        return f"{label}: {len(rows)} {'replay' if len(rows) == 1 else 'replays'}."
-
-    return Act(name, label, OPERATE, effect, run, limit=100)
+    return steering(name, label, OPERATE, effect, verb, ReplayError)
 
 
 class StateFilter(ChoiceFilter):
@@ -121,7 +110,7 @@ class ReplayAdmin(NamedAdmin):
             return f"The destination is {destination.status}: it goes on when that is resumed."
         due = pipeline.next_run_at
         is_left = pipeline.lease_until is None and due is not None
-        if is_left and due and (clock.now() - due).total_seconds() > UNATTENDED_SECONDS:
+        if is_left and due and clock.now() - due > UNATTENDED_AFTER:
             return NO_WORKER
         live = Pipeline.objects.filter(destination_id=row.destination_id, kind="live", lease_until__gte=clock.now())
         return WAITS_FOR_LIVE if is_left and live.filter(held_by_replay=row.pk).exists() else "–"
