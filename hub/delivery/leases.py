@@ -6,7 +6,6 @@ All times are the database's. The fence protects our own state; the receiver is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -48,7 +47,7 @@ WHERE p.id = b.id AND (b.lease_until IS NULL OR b.lease_until < now())
                 AND (o.lease_until >= now()
                      OR o.kind = 'live' AND o.held_by_replay IS DISTINCT FROM p.replay_id)))) END)
 RETURNING p.id, p.workspace_id, p.destination_id, p.fence, p.cursor_epoch, p.cursor_xid, p.cursor_seq, p.floor_seq,
-          p.held_reason, p.circuit, p.circuit_opened_at, p.circuit_probes, p.circuit_reopened, p.unauthorized_count,
+          p.held_reason, p.circuit, p.circuit_probes, p.circuit_reopened,
           p.kind, p.replay_id, p.shard, p.shard_count, p.until_epoch, p.until_xid, p.until_seq, p.is_slow,
           p.last_success_at IS NOT NULL AS is_proven,
           coalesce((SELECT w.must_share FROM delivery_worker w WHERE w.name = %(owner)s), false) AS must_share,
@@ -104,10 +103,8 @@ class Lease:
     is_held: bool
     held_reason: str
     circuit: str
-    circuit_opened_at: datetime | None
     circuit_probes: int
     circuit_reopened: int
-    unauthorized_count: int
     has_expired: bool
     kind: str = "live"
     replay_id: UUID | None = None
@@ -156,10 +153,8 @@ def claim(connection: Connection[Row], pipeline_id: int, owner: str, *, is_upkee
         is_held=bool(row["is_held"]),
         held_reason=row["held_reason"],
         circuit=row["circuit"],
-        circuit_opened_at=row["circuit_opened_at"],
         circuit_probes=row["circuit_probes"],
         circuit_reopened=row["circuit_reopened"],
-        unauthorized_count=row["unauthorized_count"],
         has_expired=row["has_expired"],
         crash_count=row["crash_count"],
         inflight_seq=row["inflight_seq"],

@@ -65,11 +65,6 @@ def discard(letters: Iterable[DeadLetter], actor: Actor, reason: str) -> Done:
     return act(DISCARD, selections_of(letters), actor, reason)
 
 
-def retry_now(rows: Iterable[RetryRow], actor: Actor, reason: str) -> Done:
-    """Make these waiting rows due. Parked ones go on waiting for the event before them."""
-    return act(RETRY_NOW, selections_of(rows), actor, reason)
-
-
 def selections_of(rows: Iterable[DeadLetter] | Iterable[RetryRow]) -> list[Selection]:
     """Single rows as selections, one for each destination."""
     found: dict[tuple[UUID, UUID], list[int]] = {}
