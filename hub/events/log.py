@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 
 import psycopg
 from psycopg import errors, pq
@@ -132,12 +132,6 @@ SESSION_OPTIONS = (
     "-c work_mem=32MB -c TimeZone=UTC"
 )
 CONNECT_SECONDS = 2
-NETWORK: dict[str, Any] = {
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 2,
-    "tcp_user_timeout": 8000,
-}
 
 
 class LogError(Exception):
@@ -247,7 +241,6 @@ class LogWriter:
                 options=SESSION_OPTIONS,
                 application_name="headwater-ingest",
                 client_encoding="UTF8",
-                **NETWORK,
             )
             prepared = connection.pgconn.prepare(STATEMENT, APPEND.encode())
             if prepared.status != pq.ExecStatus.COMMAND_OK:

@@ -33,7 +33,7 @@ def steering(
     verb: Callable[[Any, Actor, str], None],
     refusal: type[Exception],
 ) -> Act:
-    """An act that has one verb done to each chosen row, to all of them or to none; `refusal` is what the verb raises."""
+    """An act that does one verb to all chosen rows or to none; `refusal` is what the verb raises to say no."""
 
     @transaction.atomic
     def run(request: HttpRequest, rows: Sequence[models.Model], reason: str) -> str:
