@@ -216,6 +216,12 @@ def test_a_fault_of_ours_is_a_500_in_json(writer: ScriptedWriter) -> None:
     assert set(json.loads(sent[1]["body"])) == {"code", "message", "error"}
 
 
+def test_a_header_with_underscores_does_not_pass_for_one_with_hyphens() -> None:
+    headers = {"X-Forwarded-For": "198.51.100.9", "X_Forwarded_For": "6.6.6.6"}
+    request = front.FrontRequest(scope("POST", "/v1/track", headers), track())
+    assert request.META["HTTP_X_FORWARDED_FOR"] == "198.51.100.9"
+
+
 def test_an_address_that_tries_many_unknown_keys_has_to_wait(writer: ScriptedWriter) -> None:
     statuses = [DOOR.send("POST", "/v1/track", track(writeKey=f"wk_guess_{n}")).status for n in range(15)]
     assert statuses == [401] * 10 + [429] * 5

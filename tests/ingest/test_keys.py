@@ -56,6 +56,11 @@ def test_a_key_must_be_looked_up_once(cache: KeyCache[SourceRef], directory: Dir
     assert directory.asked == 1
 
 
+def test_those_that_waited_for_the_same_look_up_ask_no_more(cache: KeyCache[SourceRef], directory: Directory) -> None:
+    assert [cache.load_missing(KEY) for _ in range(3)] == [directory.sources[KEY]] * 3
+    assert directory.asked == 1
+
+
 def test_a_revoked_key_stops_working_within_five_seconds(cache: KeyCache[SourceRef], directory: Directory) -> None:
     cache.load(KEY)
     directory.sources.clear()

@@ -280,6 +280,8 @@ def test_an_unknown_client_and_a_wrong_signature_cannot_be_told_apart(party: Par
     "changes",
     [
         {"iss": "somebody"},
+        {"iss": ["somebody"]},
+        {"iss": {}},
         {"aud": "https://elsewhere.test/oauth"},
         {"aud": ...},
         {"aud": {"a": 1}},

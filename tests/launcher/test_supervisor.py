@@ -172,6 +172,37 @@ def test_a_unit_whose_new_process_does_not_work_goes_on_as_it_was(
     assert supervisor.pids() == before
 
 
+def short_of_processes(start: Callable[[int], subprocess.Popen[bytes]], times: list[int]) -> Unit:
+    """A unit whose start fails at the given tries, as when the machine has no process to give."""
+    tries = iter(range(1_000))
+
+    def launch(log: int) -> subprocess.Popen[bytes]:
+        if next(tries) in times:
+            raise BlockingIOError("Resource temporarily unavailable")
+        return start(log)
+
+    return Unit("web", launch, lambda _process: True)
+
+
+def test_a_child_that_cannot_be_forked_is_tried_again(supervisor: Supervisor, eventually: Eventually) -> None:
+    supervisor.add([short_of_processes(shell("sleep 1000"), [1])], 10)
+    first = supervisor.pids()["web"]
+    os.kill(first, signal.SIGKILL)
+
+    def is_replaced() -> bool:
+        supervisor.turn(pause=0.01)
+        return supervisor.pids().get("web", first) != first
+
+    eventually(is_replaced)
+
+
+def test_a_roll_that_cannot_fork_leaves_the_running_one_alone(supervisor: Supervisor) -> None:
+    supervisor.add([short_of_processes(shell("sleep 1000"), [1])], 10)
+    before = supervisor.pids()
+    assert not supervisor.roll(["web"], ready_seconds=5.0)
+    assert supervisor.pids() == before
+
+
 def test_a_request_to_stop_ends_old_and_new_alike(supervisor: Supervisor, folder: Path) -> None:
     old: list[int] = []
 

@@ -33,7 +33,11 @@ def test_a_public_address_is_allowed(ip: str) -> None:
     assert CLOSED.refusal(ip, 443, "https") is None
 
 
-@pytest.mark.parametrize("ip", [*METADATA, "fd00:ec2::254", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255"])
+ELSEWHERE = ["168.63.129.16", "100.100.100.200", "fd00:ec2::23", "fd20:ce::254"]
+NEVER = [*METADATA, *ELSEWHERE, "fd00:ec2::254", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255"]
+
+
+@pytest.mark.parametrize("ip", NEVER)
 def test_no_setting_opens_link_local_and_metadata_addresses(ip: str) -> None:
     assert EVERYTHING.refusal(ip, 80, "http") == "blocked_address"
 
