@@ -153,7 +153,8 @@ def test_a_500_is_tried_again_with_the_same_delivery_id(house: House) -> None:
     assert house.standing(sent)[0] == "retrying"
     assert house.books(hook) == {"eligible": 1, "waiting": 1}
     house.hook.mode = 200
-    assert acts.retry_now(list(RetryRow.objects.all()), TESTER, "tests").changed == 1
+    waiting = acts.selections_of(RetryRow.objects.all())
+    assert acts.act(acts.RETRY_NOW, waiting, TESTER, "tests").changed == 1
     house.turn(hook)
     assert house.attempts(sent) == [(500, "retry"), (200, "delivered")]
     assert len({headers["webhook-id"] for headers, _ in house.hook.requests}) == 1
