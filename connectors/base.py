@@ -3,8 +3,11 @@
 How delivery calls it, for the destination of one pipeline:
 
 1. `prepared = connector.prepare(settings)` once after the settings were loaded: what is constant is worked out there.
-2. For each event or batch `action.build(payloads, prepared, context)`; send what comes back.
-3. `(connector.interpret or connectors.http.interpret)(request, response)` gives one outcome for each payload covered.
+2. What a mapping made of an event is checked, coerced and hashed by the action's fields (`connectors.payloads`).
+3. The action's `resolve` steps are asked, where it has any; what they found is in `context.found`.
+4. For each event or batch `action.build(payloads, prepared, context)`; what comes back is sent, credentials added.
+5. `(connector.interpret or connectors.http.interpret)(request, response)` gives one outcome for each payload covered;
+   `pending` ones with a `remote_id` are asked about by `action.job` until they have ended.
 
 Nothing here sends, sleeps, logs, reads a clock or sees a model, so every request can be shown before it is made.
 """
@@ -18,17 +21,22 @@ from typing import Any, Literal
 
 from connectors import auth
 from connectors.auth import AuthScheme
+from connectors.hashing import Hashed
 from connectors.http import ItemOutcome, RequestSpec, Response
+from connectors.records import SinkRequest
 
 Payload = Mapping[str, object]
 Settings = Mapping[str, object]
 # Whatever a connector's own `prepare` returns; only that connector's functions look inside.
 Prepared = Any
+Found = Mapping[str, object]
 
 # The trigger of a mapping that takes everything.
 ALL_CALLS = " or ".join(f'type = "{call}"' for call in ("track", "identify", "page", "screen", "group", "alias"))
 
 FieldType = Literal["string", "text", "integer", "number", "boolean", "datetime", "object", "password"]
+# What a value is about, for masking and for consent.
+FieldCategory = Literal["", "identifier", "data", "config", "pii", "hashed_pii", "internal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,13 @@ class Field:
     generate: Literal["", "webhook-secret", "token"] = ""  # made for the owner when left empty
     clears_secrets: bool = False  # changing it forgets stored secrets: they were meant for the old address
     is_hidden: bool = False
+    properties: tuple[Field, ...] = ()  # of an object (or of each object of a list), where its inside is known
+    additional: bool = True  # whether an object may hold more than its properties; what else it holds is then kept
+    allow_null: bool = False  # null is a value here, which the vendor reads as "forget this"
+    hashed: Hashed | None = None  # normalised and hashed before the connector sees it
+    category: FieldCategory = ""
+    dynamic: str = ""  # a key of Connector.choices: the vendor is asked what may be chosen
+    placeholder: str = ""
 
 
 @dataclass(slots=True)  # not frozen, as RequestSpec is not: one is made for every call
@@ -70,6 +85,7 @@ class BuildContext:
     message_ids: Sequence[str]
     is_replay: bool = False
     public_url: str = ""  # this installation's own address, without a slash at the end
+    found: Sequence[Found] = ()  # what the resolve steps found, by their keys; one for each payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +99,48 @@ class BatchRule:
     size_setting: str = ""  # the setting in which the owner chooses a size; 0 there means one event per call
 
 
-Build = Callable[[Sequence[Payload], Prepared, BuildContext], list[RequestSpec]]
+# Every payload is covered by exactly one request, or decided without one by an `ItemOutcome` (rejected, filtered).
+Built = RequestSpec | SinkRequest | ItemOutcome
+Build = Callable[[Sequence[Payload], Prepared, BuildContext], Sequence[Built]]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveStep:
+    """A call that has to be made before the real one: a look-up of an id, or the first half of a two-step write.
+
+    `build` gets the payloads that share the step (one, or with `per="batch"` all of the batch) and what earlier steps
+    found for the first of them; None means that there is nothing to ask. `read` gives what was found (None is an answer
+    too), or the outcome that ends the attempt of these payloads; without one, an answer that is no success ends it by
+    the common table. With a `cache_key` the answer serves every payload of the destination that has the same key.
+    """
+
+    key: str
+    build: Callable[[Sequence[Payload], Found, Prepared, BuildContext], RequestSpec | None]
+    read: Callable[[RequestSpec, Response], object | ItemOutcome]
+    per: Literal["payload", "batch"] = "payload"
+    cache_key: Callable[[Payload, Prepared], str | None] | None = None
+    ttl_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How a vendor is asked about work that it took on (`pending`). `read` gives None while the work goes on.
+
+    `read` gets the number of payloads of the job; their outcomes are indexed from 0 in the order they were sent in.
+    """
+
+    build: Callable[[str, Prepared, BuildContext], RequestSpec]
+    read: Callable[[RequestSpec, Response, int], list[ItemOutcome] | None]
+    poll_interval_s: float = 30.0
+    max_wait_s: float = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """How a vendor is asked what may be chosen in a field: (value, label) pairs, and the mark of the next page."""
+
+    build: Callable[[Prepared, BuildContext, str], RequestSpec]  # the mark of a page, "" for the first
+    read: Callable[[RequestSpec, Response], tuple[Sequence[tuple[str, str]], str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +154,8 @@ class Action:
     fields: tuple[Field, ...]
     build: Build
     batch: BatchRule | None = None
+    resolve: tuple[ResolveStep, ...] = ()
+    job: Job | None = None
     idempotent: bool = True  # false: an attempt that may have arrived is not repeated without an idempotency key
 
     @property
@@ -148,7 +207,8 @@ class Deletion:
     """How a vendor is told to erase people. No request back means: these settings do not support it."""
 
     max_people: int
-    build: Callable[[Sequence[Identifiers], Prepared, BuildContext], list[RequestSpec]]
+    build: Callable[[Sequence[Identifiers], Prepared, BuildContext], Sequence[Built]]
+    resolve: tuple[ResolveStep, ...] = ()  # their payload is one person: the fields of Identifiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,18 +226,22 @@ class Connector:
     actions: tuple[Action, ...]
     presets: tuple[Preset, ...]
     prepare: Callable[[Settings], Prepared]
-    test: Callable[[Prepared, BuildContext], RequestSpec]  # proves the credentials, in one cheap call
+    test: Callable[[Prepared, BuildContext], RequestSpec | SinkRequest] | None  # proves the credentials, in one cheap
+    # call without a side effect; None where the vendor has none
     delete: Deletion | None = None
     interpret: Callable[[RequestSpec, Response], list[ItemOutcome]] | None = None  # None: connectors.http.interpret
     kind: Literal["http", "sink", "device"] = "http"
     auth: tuple[AuthScheme, ...] = field(default=(auth.none(),))  # several: the setting `auth` chooses
-    base_urls: Mapping[str, str] = field(default_factory=dict)  # region → URL; every request goes to one of these hosts
+    base_urls: Mapping[str, str] = field(default_factory=dict)  # region or purpose → URL; every request goes to one of
+    # these hosts (`*` stands for one label), or to that of the setting `api_url`, which is every vendor's
     allows_custom_host: bool = False  # the owner names the host
     is_local: bool = False  # goes to this installation's own address (BuildContext.public_url), nowhere else
     idempotency: str = "none"  # none | header:<name> | field:<path>
     ordering: Literal["none", "per_user"] = "none"
     rate_limits: tuple[RateLimit, ...] = ()
     consent_categories: tuple[str, ...] = ()
+    choices: Mapping[str, Choices] = field(default_factory=dict)
+    extra: str = ""  # the optional dependency without which a sink's driver cannot run
 
     def action(self, key: str) -> Action:
         """Give the action of this key; KeyError when there is none."""

@@ -20,7 +20,9 @@ from connectors.retry_after import retry_after, until_limit_resets
 from connectors.signing import StandardWebhooks
 
 Headers = tuple[tuple[str, str], ...]
-BodyKind = Literal["json", "form", "ndjson", "raw", "none"]
+# The body of each kind: json any value; form pairs or a mapping; ndjson a list; raw bytes or text; multipart a list of
+# (name, file name or "", content type, bytes).
+BodyKind = Literal["json", "form", "ndjson", "raw", "multipart", "none"]
 
 
 class Outcome(StrEnum):
@@ -93,6 +95,8 @@ class RequestSpec:
     signing: StandardWebhooks | None = None
     idempotency_key: str | None = None
     is_idempotent: bool = True
+    compress: Literal["", "gzip"] = ""
+    uses_grant: bool = True  # whether the token or signature of the destination's scheme is added
 
     @property
     def is_repeatable(self) -> bool:
