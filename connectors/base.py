@@ -109,9 +109,9 @@ class ResolveStep:
     """A call that has to be made before the real one: a look-up of an id, or the first half of a two-step write.
 
     `build` gets the payloads that share the step (one, or with `per="batch"` all of the batch) and what earlier steps
-    found for the first of them; None means that there is nothing to ask. `read` gives what was found (None is an answer
-    too), or the outcome that ends the attempt of these payloads; without one, an answer that is no success ends it by
-    the common table. With a `cache_key` the answer serves every payload of the destination that has the same key.
+    found for the first of them; None means that there is nothing to ask. `read` gives what was found, or the outcome that ends
+    the attempt of these payloads. None says of a 2xx or 404 that there is no such thing, which `build` is then told;
+    of any other answer, that the common table is to judge it. With a `cache_key` the answer serves every payload of the destination that has the same key.
     """
 
     key: str

@@ -10,14 +10,20 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from connectors.base import Field
 from connectors.errors import SignatureError
+from connectors.hashing import phone_e164
+from connectors.moments import moment_of
 from connectors.signing import LONGEST_KEY, PREFIX, SHORTEST_KEY, decode_secret
 
 LONGEST_TEXT = 10_000
 LONGEST_URL = 2_000
+LONGEST_EMAIL = 254
+LONGEST_HOSTNAME = 253
 MOST_HEADERS = 50
 LONGEST_HEADER = 4_096
 
@@ -27,6 +33,8 @@ UNCLEAN_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\\<>\"^`{|}]")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 PRINTABLE = re.compile(r"[\x20-\x7e\t]*")
+EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s.\x00-\x1f\x7f]+(\.[^@\s.\x00-\x1f\x7f]+)+")
+HOSTNAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*|[0-9a-f:]+")
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 # Set by the sender or the protocol. `webhook-*` and `idempotency-key` are what the receiver's checks stand on.
@@ -87,7 +95,7 @@ def _integer(field: Field, value: object) -> int:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadValue("wrong_type", "This must be a whole number.")
-    return int(_in_range(field, value))
+    return int(require_in_range(field, value))
 
 
 def _number(field: Field, value: object) -> float:
@@ -98,10 +106,11 @@ def _number(field: Field, value: object) -> float:
             raise BadValue("wrong_type", "This must be a number.") from None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise BadValue("wrong_type", "This must be a number.")
-    return _in_range(field, value)
+    return require_in_range(field, value)
 
 
-def _in_range(field: Field, number: float) -> float:
+def require_in_range(field: Field, number: float) -> float:
+    """Refuse a number outside of the field's limits."""
     if field.minimum is not None and number < field.minimum:
         raise BadValue("too_small", f"This must be at least {field.minimum:g}.")
     if field.maximum is not None and number > field.maximum:
@@ -218,8 +227,62 @@ def check_webhook_secret(value: object) -> str:
     return text
 
 
+def check_email(value: object) -> str:
+    """Accept what can be an e-mail address: a name, one @, a domain with a dot; the rest only sending can tell."""
+    address = str(value).strip()
+    if len(address) > LONGEST_EMAIL or not EMAIL.fullmatch(address):
+        raise BadValue("bad_email", "This must be an e-mail address.")
+    return address
+
+
+def check_date(value: object) -> str:
+    """Accept a day such as 2026-01-31; of a moment its day in UTC is taken."""
+    moment = moment_of(value)
+    if moment is None:
+        raise BadValue("bad_date", "This must be a day such as 2026-01-31.")
+    return moment.astimezone(UTC).date().isoformat()
+
+
+def check_ip(value: object) -> str:
+    """Accept an IPv4 or IPv6 address."""
+    try:
+        return str(ip_address(str(value).strip()))
+    except ValueError:
+        raise BadValue("bad_ip", "This must be an IP address.") from None
+
+
+def check_uuid(value: object) -> str:
+    """Accept a UUID in any of its forms."""
+    try:
+        return str(UUID(str(value)))
+    except ValueError:
+        raise BadValue("bad_uuid", "This must be a UUID.") from None
+
+
+def check_hostname(value: object) -> str:
+    """Accept a host's name or address, without port or path."""
+    name = str(value).strip().rstrip(".").lower()
+    if len(name) > LONGEST_HOSTNAME or not HOSTNAME.fullmatch(name):
+        raise BadValue("bad_hostname", "This must be the name of a host, such as db.acme.test.")
+    return name
+
+
+def check_e164(value: object) -> str:
+    """Accept a telephone number with its country: a plus sign and digits; spaces and punctuation go."""
+    number = phone_e164(str(value))
+    if not number:
+        raise BadValue("bad_phone", "This must be a telephone number with its country, such as +15005550006.")
+    return number
+
+
 FORMATS: Mapping[str, Callable[[object], object]] = {
     "uri": check_url,
+    "email": check_email,
+    "date": check_date,
+    "ip": check_ip,
+    "uuid": check_uuid,
+    "hostname": check_hostname,
+    "e164": check_e164,
     "http-headers": check_headers,
     "secret-http-headers": check_secret_headers,
     "webhook-secret": check_webhook_secret,

@@ -1,7 +1,7 @@
-"""A destination's settings and a mapping's values against the fields that a connector declares.
+"""A destination's settings against the fields that its connector declares.
 
-Settings are entered by people: everything wrong with them is told at once, unknown keys are refused as typing mistakes,
-and secrets that may be generated are. Payloads are made by mappings: what no field of the action names is dropped.
+They are entered by people: everything wrong with them is told at once, unknown keys are refused as typing mistakes, and
+secrets that may be generated are.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 
 from connectors import auth
-from connectors.base import Action, Connector, Field, Payload, Settings, When
+from connectors.base import Connector, Field, Settings, When
 from connectors.checks import BadValue, check
-from connectors.errors import FieldProblem, PayloadError, SettingsError
+from connectors.errors import FieldProblem, SettingsError
 from connectors.signing import generate_secret
 
 GENERATORS: Mapping[str, Callable[[], str]] = {
@@ -42,25 +42,6 @@ def validate_settings(connector: Connector, settings: Settings) -> dict[str, obj
     problems += _missing(connector, cleaned, {problem.field for problem in problems})
     if problems:
         raise SettingsError(problems)
-    return cleaned
-
-
-def validate_payload(action: Action, payload: Payload) -> Payload:
-    """Give the values that the action takes, or raise PayloadError."""
-    problems: list[FieldProblem] = []
-    cleaned: dict[str, object] = {}
-    for field in action.fields:
-        value = payload.get(field.key)
-        if value is None:
-            if field.required is True or (isinstance(field.required, When) and _holds(field.required, payload)):
-                problems.append(FieldProblem(field.key, "required", "The mapping gives no value for this field."))
-            continue
-        try:
-            cleaned[field.key] = check(field, value)
-        except BadValue as bad:
-            problems.append(FieldProblem(field.key, bad.code, str(bad)))
-    if problems:
-        raise PayloadError(problems)
     return cleaned
 
 

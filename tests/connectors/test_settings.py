@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from connectors import auth, registry
-from connectors.base import Action, Connector, Field, When
-from connectors.errors import PayloadError, SettingsError
-from connectors.settings import secret_values, secrets_to_forget, validate_payload, validate_settings
+from connectors.base import Connector, Field
+from connectors.errors import SettingsError
+from connectors.settings import secret_values, secrets_to_forget, validate_settings
 
 URL = "https://hook.example/in"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -218,38 +218,6 @@ def test_every_text_that_must_not_be_stored_in_clear_is_known() -> None:
     hidden = secret_values(registry.get("webhook"), settings)
     assert set(hidden) == {"hunter2", "k3y-value", SECRET, "Basic YWRhOmh1bnRlcjI=", "YWRhOmh1bnRlcjI="}
     assert list(hidden) == sorted(hidden, key=len, reverse=True)
-
-
-def an_action(*fields: Field) -> Action:
-    return replace(registry.get("webhook").actions[0], fields=fields)
-
-
-def test_a_payload_keeps_what_the_action_names() -> None:
-    action = an_action(Field("email", "Email", required=True), Field("age", "Age", "integer"))
-    assert validate_payload(action, {"email": "ada@acme.test", "age": "36", "more": 1}) == {
-        "email": "ada@acme.test",
-        "age": 36,
-    }
-
-
-@pytest.mark.parametrize(
-    ("payload", "problem"),
-    [
-        ({}, {"email": "required"}),
-        ({"email": None, "kind": "a"}, {"email": "required"}),
-        ({"email": "a", "kind": "full"}, {"name": "required"}),
-        ({"email": {}, "kind": "a"}, {"email": "wrong_type"}),
-    ],
-)
-def test_a_payload_that_does_not_fit_is_told_by_field(payload: dict[str, object], problem: dict[str, str]) -> None:
-    action = an_action(
-        Field("email", "Email", required=True),
-        Field("kind", "Kind"),
-        Field("name", "Name", required=When("kind", ("full",))),
-    )
-    with pytest.raises(PayloadError) as raised:
-        validate_payload(action, payload)
-    assert raised.value.codes == problem
 
 
 @pytest.mark.parametrize(

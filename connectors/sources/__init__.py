@@ -1,0 +1,1 @@
+"""One vendor's inbound webhooks each: the file's name is the source connector's slug."""
