@@ -8,6 +8,7 @@ is dropped. The payload may share objects with the event: neither is ever change
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -114,6 +115,9 @@ def _steps(field: Field) -> Clean:
         steps.append(lambda value: _fitting_text(field, str(value)))
     if field.type in ("integer", "number"):
         steps.append(lambda value: require_in_range(field, value))  # type: ignore[arg-type]
+    if field.pattern:
+        pattern = re.compile(field.pattern)
+        steps.append(lambda value: _formed(pattern, str(value)))
     if field.choices:
         allowed = {choice.lower(): choice for choice, _ in field.choices}
         steps.append(lambda value: _chosen(allowed, value))
@@ -206,6 +210,12 @@ def _fitting_text(field: Field, text: str) -> str:
         raise BadValue("too_short", f"This must have at least {field.minimum:g} characters.")
     if field.maximum is not None and len(text) > field.maximum:
         raise BadValue("too_long", f"This must have at most {field.maximum:g} characters.")
+    return text
+
+
+def _formed(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise BadValue("bad_pattern", "This does not have the form that is asked for.")
     return text
 
 

@@ -73,6 +73,8 @@ BODIES = [
     b'{"status": "x", "code": "y", "ok": 0, "Records": [{"ErrorCode": 5}], "insertErrors": [{"index": "z"}]}',
 ]
 WORDS = frozenset(Outcome)
+# Settings that say where credentials are sent.
+ADDRESSES = ("url", "api_url", "host", "hosts", "brokers", "endpoint", "region")
 
 every_connector = pytest.mark.parametrize("connector", CONNECTORS, ids=lambda connector: connector.slug)
 every_action = pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_a_declaration_contradicts_itself_nowhere(connector: Connector) -> None:
 def test_every_setting_that_is_a_secret_is_flagged_as_one(connector: Connector) -> None:
     texts = [field for field in connector.settings if field.type in ("string", "text", "password", "object")]
     assert [field.key for field in texts if SOUNDS_SECRET.search(field.key) and not field.secret] == []
-    public = {"username", "user", "client_id", "access_key_id", "site_id", "email", "account_sid", "api_key_sid"}
+    public = {"username", "user", "client_id", "access_key_id", "site_id", "email", "account_sid", "key_sid"}
     named = {key for scheme in connector.auth for key in scheme.credentials if key not in public}
     assert named <= {field.key for field in connector.settings if field.secret}
 
@@ -148,9 +150,7 @@ def test_every_setting_that_is_a_secret_is_flagged_as_one(connector: Connector) 
 @every_connector
 def test_an_owner_who_names_the_host_loses_the_secrets_with_it(connector: Connector) -> None:
     has_secrets = any(field.secret for field in connector.settings)
-    addresses = [
-        field for field in connector.settings if field.format == "uri" or field.key in ("host", "hosts", "brokers")
-    ]
+    addresses = [field for field in connector.settings if field.key in ADDRESSES]
     assert all(field.clears_secrets or field.secret for field in addresses) or not has_secrets
     assert any(field.clears_secrets or field.format == "uri" for field in connector.settings) or not (
         connector.allows_custom_host and has_secrets
@@ -181,7 +181,8 @@ def test_trigger_and_default_mapping_parse(connector: Connector, action: Action)
     presets = [one for one in connector.presets if one.action == action.key]
     for trigger in filter(None, (action.default_trigger, *(one.trigger for one in presets))):
         tree = read_fql(trigger)
-        assert any(validate(tree, event) for event in (*EVENTS, *SAMPLES)), trigger
+        named = [{"type": "track", "event": name} for name in re.findall(r'event = "([^"]+)"', trigger)]
+        assert any(validate(tree, event) for event in (*EVENTS, *SAMPLES, *named)), trigger
     for mapping in (action.default_mapping, *(one.fields for one in presets)):
         validate_mapping(mapping)
         assert set(mapping) <= {field.key for field in action.fields}

@@ -103,7 +103,7 @@ def test_an_answer_of_the_tracking_api_is_documented(error: type[errors.IngestEr
 @pytest.mark.parametrize("reason", decide.REASONS)
 def test_a_reason_for_not_sending_is_documented(reason: str) -> None:
     page = (DOCS / "user" / "destinations.md").read_text(encoding="utf-8")
-    assert reason in rows(page, "Why an event was not sent")
+    assert reason in {cell.partition(":")[0] for cell in rows(page, "Why an event was not sent")}
 
 
 @pytest.mark.parametrize("slug", [connector.slug for connector in registry.all()])

@@ -78,6 +78,7 @@ def test_a_value_that_can_be_read_as_its_type_is_turned_into_it(kind: str, value
         (Field("a", "A", maximum=3), "abcd", "too_long"),
         (Field("a", "A", minimum=3), "ab", "too_short"),
         (Field("a", "A", choices=(("x", "X"),)), "y", "bad_choice"),
+        (Field("a", "A", pattern=r"\d+"), "1a", "bad_pattern"),
         (Field("a", "A", format="email"), "ada", "bad_email"),
         (Field("a", "A", format="e164"), "0151", "bad_phone"),
         (Field("a", "A", format="uri"), "ftp://x", "url_scheme"),
