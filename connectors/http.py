@@ -96,6 +96,7 @@ class RequestSpec:
     idempotency_key: str | None = None
     is_idempotent: bool = True
     compress: Literal["", "gzip"] = ""
+    owners: tuple[int, ...] = ()  # the position in `covers` of each entry of the body, where entries are not one to one
     uses_grant: bool = True  # whether the token or signature of the destination's scheme is added
 
     @property

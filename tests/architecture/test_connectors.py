@@ -95,15 +95,31 @@ def settings_of(connector: Connector) -> Mapping[str, object]:
     return validate_settings(connector, fixtures_of(connector.slug)[0].content["settings"])  # type: ignore[arg-type]
 
 
-def payloads_of(action: Action, events: Sequence[Mapping[str, object]]) -> list[tuple[Mapping[str, object], Payload]]:
-    """What the action's own mapping makes of these events; those that do not fit are refused by the fields already."""
-    make, shape, found = compile_mapping(action.default_mapping), shape_of(action), []
-    for event in events:
-        try:
-            found.append((event, shape(make(dict(event)))))
-        except PayloadError as error:
-            assert error.problems
+def payloads_of(
+    connector: Connector, action: Action, events: Sequence[Mapping[str, object]]
+) -> list[tuple[Mapping[str, object], Payload]]:
+    """What the action's own mapping and those of its fixtures make of these events, unless the fields refuse it."""
+    own = [fixture.content.get("mapping") for fixture in fixtures_of(connector.slug) if fixture.action is action]
+    shape, found = shape_of(action), []
+    for mapping in (action.default_mapping, *(each for each in own if each)):
+        make = compile_mapping(mapping)  # type: ignore[arg-type]
+        for event in events:
+            try:
+                found.append((event, shape(make(dict(event)))))
+            except PayloadError as error:
+                assert error.problems
     return found
+
+
+def batches_of(connector: Connector, action: Action) -> Iterator[list[tuple[Mapping[str, object], Payload]]]:
+    """Batches as delivery makes them: no more than may be, with equal values of the keys."""
+    together: dict[str, list[tuple[Mapping[str, object], Payload]]] = {}
+    for event, payload in payloads_of(connector, action, [*EVENTS, *HOSTILE]):
+        key = json.dumps([payload.get(each) for each in (action.batch.keys if action.batch else ())], default=str)
+        together.setdefault(key, []).append((event, payload))
+    most = action.batch.max_items if action.batch else 10
+    for batch in together.values():
+        yield batch[:most]
 
 
 @every_connector
@@ -194,19 +210,18 @@ SAMPLES = [{"type": kind} for kind in ("alias", "group", "screen", "page", "iden
 
 @every_action
 def test_no_event_crashes_a_connector(connector: Connector, action: Action) -> None:
-    for event, payload in payloads_of(action, [*EVENTS, *HOSTILE]):
+    for event, payload in payloads_of(connector, action, [*EVENTS, *HOSTILE]):
         built = action.build([payload], prepare(connector), context_for([event]))
         check_built(connector, built, [payload])
 
 
 @every_action
 def test_every_payload_is_covered_once_and_every_build_is_the_same(connector: Connector, action: Action) -> None:
-    most = action.batch.max_items if action.batch else 10
-    found = payloads_of(action, [*EVENTS, *HOSTILE])[:most]
-    payloads, context = [payload for _, payload in found], context_for([event for event, _ in found])
-    built = action.build(payloads, prepare(connector), context)
-    check_built(connector, built, payloads)
-    assert built == action.build(payloads, prepare(connector), context)
+    for found in batches_of(connector, action):
+        payloads, context = [payload for _, payload in found], context_for([event for event, _ in found])
+        built = action.build(payloads, prepare(connector), context)
+        check_built(connector, built, payloads)
+        assert built == action.build(payloads, prepare(connector), context)
 
 
 @every_connector
@@ -229,7 +244,7 @@ def test_a_server_in_trouble_loses_no_event(connector: Connector) -> None:
 
 @every_action
 def test_no_answer_to_a_look_up_crashes_a_connector(connector: Connector, action: Action) -> None:
-    for event, payload in payloads_of(action, [*EVENTS, *HOSTILE]):
+    for event, payload in payloads_of(connector, action, [*EVENTS, *HOSTILE]):
         for step in action.resolve:
             request = step.build([payload], {}, prepare(connector), context_for([event]))
             if request is None:
