@@ -72,6 +72,7 @@ class AuthScheme:
     credentials: tuple[str, ...] = ()
     header: str = "authorization"
     prefix: str = ""
+    user: str = ""  # of basic with a single credential: the constant user name that goes with it
     grant: OAuth2 | ServiceAccount | AwsSignature | None = None  # delivery adds what this gives to each request
 
 
@@ -83,6 +84,11 @@ def none() -> AuthScheme:
 def basic(username: str = "username", password: str = "password") -> AuthScheme:  # noqa: S107 - names of settings
     """User name and password, RFC 7617."""
     return AuthScheme("basic", "User name and password", (username, password), prefix="Basic ")
+
+
+def basic_key(key: str = "api_key", user: str = "headwater") -> AuthScheme:
+    """A key as the password of a user whose name says nothing."""
+    return AuthScheme("basic", "API key", (key,), prefix="Basic ", user=user)
 
 
 def bearer(token: str = "token") -> AuthScheme:  # noqa: S107 - the name of a setting
@@ -152,5 +158,7 @@ def headers(scheme: AuthScheme, settings: Settings) -> tuple[tuple[str, str], ..
         return ()
     values = [str(settings.get(key) or "") for key in scheme.credentials]
     is_basic = scheme.scheme == "basic"
+    if is_basic and len(values) == 1:
+        values.insert(0, scheme.user)
     text = base64.b64encode(":".join(values).encode()).decode() if is_basic else values[0]
     return ((scheme.header, scheme.prefix + text),)

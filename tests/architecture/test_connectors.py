@@ -338,7 +338,7 @@ def check_request(connector: Connector, request: RequestSpec) -> None:
     assert request.url.startswith(("https://", "http://"))
     assert re.fullmatch(r"[!-~]+", request.url), "a URL is printable ASCII without blanks"
     assert request.endpoint_label
-    assert re.fullmatch(r"[a-z0-9_./-]+", request.endpoint_label)
+    assert re.fullmatch(r"[A-Za-z0-9_./-]+", request.endpoint_label)
     assert all(name == name.lower() and re.fullmatch(r"[\x20-\x7e]*", name + value) for name, value in request.headers)
     if request.body_kind in ("json", "ndjson"):
         json.dumps(plain(request.body), allow_nan=False)
