@@ -1,0 +1,299 @@
+"""Klaviyo's JSON:API bodies, and what its errors say of the entries of a request by their pointers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from connectors import answers
+from connectors.base import BuildContext, Found, Payload, ResolveStep
+from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
+
+BASE_URLS = {"api": "https://a.klaviyo.com"}
+# The version of the API that these requests are written for.
+REVISION = "2025-01-15"
+IDENTIFIERS = ("email", "phone_number", "external_id", "anonymous_id")
+TEXTS = ("first_name", "last_name", "organization", "title", "image")
+POINTER = re.compile(r"/data/(\d+)(/|$)")
+NOBODY = "A profile needs an e-mail, a phone number with its country, or an external id."
+JsonObject = dict[str, object]
+Built = RequestSpec | ItemOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account of Klaviyo."""
+
+    url: str
+    headers: Headers
+
+
+def post(account: Account, path: str, body: JsonObject, covers: tuple[int, ...], label: str = "") -> RequestSpec:
+    """Make a request of Klaviyo's one form."""
+    headers = (*account.headers, ("content-type", "application/vnd.api+json"))
+    return RequestSpec(
+        "POST", account.url + path, headers, body, "json", covers, 30.0, endpoint_label=label or path.strip("/")
+    )
+
+
+def nobody(index: int) -> ItemOutcome:
+    """Refuse what is about nobody."""
+    return ItemOutcome(index, Outcome.REJECTED, reason="no_identifier", message=NOBODY)
+
+
+def named(payload: Payload, keys: Sequence[str] = IDENTIFIERS) -> JsonObject:
+    """Say who it is by everything that is known."""
+    return {key: payload[key] for key in keys if payload.get(key)}
+
+
+def _profile(payload: Payload) -> JsonObject:
+    attributes = named(payload)
+    attributes |= {key: payload[key] for key in (*TEXTS, "location") if payload.get(key)}
+    own = payload.get("properties")
+    if isinstance(own, Mapping):
+        taken = {*TEXTS, "email", "phone", "address", "avatar", "company", "location"}
+        properties = {str(key): value for key, value in own.items() if key not in taken and value is not None}
+        attributes |= {"properties": properties} if properties else {}
+    return {"type": "profile", "attributes": attributes}
+
+
+def build_profiles(payloads: Sequence[Payload], account: Account, context: BuildContext) -> list[Built]:
+    """Create or update profiles, one call each."""
+    return [
+        post(account, "/profile-import", {"data": _profile(payload)}, (index,)) if named(payload) else nobody(index)
+        for index, payload in enumerate(payloads)
+    ]
+
+
+def _split(payloads: Sequence[Payload], keys: Sequence[str] = IDENTIFIERS) -> tuple[list[Built], tuple[int, ...]]:
+    decided: list[Built] = [nobody(index) for index, payload in enumerate(payloads) if not named(payload, keys)]
+    return decided, tuple(index for index, payload in enumerate(payloads) if named(payload, keys))
+
+
+def build_import(payloads: Sequence[Payload], account: Account, context: BuildContext) -> list[Built]:
+    """Import profiles as a job; of a person who comes twice the later one counts, as Klaviyo takes each once."""
+    built, covers = _split(payloads)
+    if not covers:
+        return built
+    latest = {tuple(sorted(named(payloads[index]).items(), key=str)): index for index in covers}
+    profiles = [_profile(payloads[index]) for index in sorted(latest.values())]
+    data: JsonObject = {"type": "profile-bulk-import-job", "attributes": {"profiles": {"data": profiles}}}
+    if payloads[covers[0]].get("list_id"):
+        listed = [{"type": "list", "id": payloads[covers[0]]["list_id"]}]
+        data["relationships"] = {"lists": {"data": listed}}
+    return [*built, post(account, "/profile-bulk-import-jobs", {"data": data}, covers)]
+
+
+def build_events(payloads: Sequence[Payload], account: Account, context: BuildContext) -> list[Built]:
+    """Record events, one call each: only then Klaviyo says at once which it refuses."""
+    return [
+        post(account, "/events", {"data": _event(payload, context.message_ids[index])}, (index,))
+        if named(payload)
+        else nobody(index)
+        for index, payload in enumerate(payloads)
+    ]
+
+
+def _event(payload: Payload, unique_id: str) -> JsonObject:
+    attributes: JsonObject = {
+        "metric": {"data": {"type": "metric", "attributes": {"name": payload["metric"]}}},
+        "profile": {"data": {"type": "profile", "attributes": named(payload)}},
+        "properties": payload.get("properties") or {},
+        "unique_id": payload.get("unique_id") or unique_id,
+    }
+    attributes |= {key: payload[key] for key in ("time", "value", "value_currency") if key in payload}
+    return {"type": "event", "attributes": attributes}
+
+
+def build_product_events(payloads: Sequence[Payload], account: Account, context: BuildContext) -> list[Built]:
+    """Record one event for each product of an order; each order is one bulk job."""
+    built: list[Built] = []
+    for index, payload in enumerate(payloads):
+        products = answers.members(payload.get("products"))
+        if not named(payload) or not products:
+            refused = nobody(index)
+            if named(payload):
+                message = "The order has no products."
+                refused = ItemOutcome(index, Outcome.REJECTED, reason="no_products", message=message)
+            built.append(refused)
+            continue
+        events = [
+            _product(payload, product, f"{context.message_ids[index]}-{place}")
+            for place, product in enumerate(products)
+        ]
+        profile = {"data": {"type": "profile", "attributes": named(payload)}}
+        bulk = {"type": "event-bulk-create", "attributes": {"profile": profile, "events": {"data": events}}}
+        attributes = {"events-bulk-create": {"data": [bulk]}}
+        body: JsonObject = {"data": {"type": "event-bulk-create-job", "attributes": attributes}}
+        built.append(post(account, "/event-bulk-create-jobs", body, (index,)))
+    return built
+
+
+def _product(payload: Payload, product: Mapping[str, object], unique_id: str) -> JsonObject:
+    attributes: JsonObject = {
+        "metric": {"data": {"type": "metric", "attributes": {"name": "Ordered Product"}}},
+        "properties": dict(product),
+        "unique_id": unique_id,
+    }
+    price, currency = product.get("price"), payload.get("value_currency")
+    if isinstance(price, int | float):
+        attributes["value"] = price
+    if currency:
+        attributes["value_currency"] = currency
+    if payload.get("time"):
+        attributes["time"] = payload["time"]
+    return {"type": "event", "attributes": attributes}
+
+
+def find_profile(
+    payloads: Sequence[Payload], found: Found, account: Account, context: BuildContext
+) -> RequestSpec | None:
+    """Ask for the profile of a person, who may be one that is to be deleted."""
+    payload = payloads[0]
+    emails, phones = (payload.get(key) for key in ("emails", "phones"))
+    known = {
+        "external_id": payload.get("external_id") or payload.get("user_id"),
+        "email": payload.get("email") or (emails[0] if isinstance(emails, list | tuple) and emails else None),
+        "phone_number": payload.get("phone_number")
+        or (phones[0] if isinstance(phones, list | tuple) and phones else None),
+    }
+    key = next((key for key, value in known.items() if value), None)
+    if key is None:
+        return None
+    value = str(known[key]).replace("\\", "\\\\").replace('"', '\\"')
+    asked = quote(f'equals({key},"{value}")', safe="")
+    url = f"{account.url}/profiles?filter={asked}&fields[profile]=email&page[size]=1"
+    return RequestSpec("GET", url, account.headers, endpoint_label="profiles")
+
+
+def read_profile(request: RequestSpec, response: Response) -> object:
+    """Give the id of the profile found."""
+    found = answers.words(answers.member(answers.parsed(response), "data", 0, "id"))
+    return found or None if 200 <= response.status < 300 else None
+
+
+FIND_PROFILE = ResolveStep("profile_id", find_profile, read_profile)
+
+
+def build_removals(payloads: Sequence[Payload], account: Account, context: BuildContext) -> list[Built]:
+    """Take people off one list, by the profiles that were found; who has none is on no list."""
+    found = [context.found[index].get("profile_id") if context.found else None for index in range(len(payloads))]
+    built: list[Built] = [
+        ItemOutcome(index, Outcome.FILTERED, reason="not_found", message="Klaviyo has no profile of this person.")
+        for index, profile_id in enumerate(found)
+        if not profile_id
+    ]
+    covers = tuple(index for index, profile_id in enumerate(found) if profile_id)
+    if covers:
+        body: JsonObject = {"data": [{"type": "profile", "id": found[index]} for index in covers]}
+        path = f"/lists/{quote(str(payloads[0]['list_id']), safe='')}/relationships/profiles"
+        request = post(account, path, body, covers, "lists/relationships/profiles")
+        request.method = "DELETE"
+        built.append(request)
+    return built
+
+
+def build_subscriptions(payloads: Sequence[Payload], account: Account, context: BuildContext) -> list[Built]:
+    """Record consent; the batch shares list, source and whether it was given in the past."""
+    built, covers = _split(payloads, IDENTIFIERS[:2])
+    if not covers:
+        return built
+    first = payloads[covers[0]]
+    is_past = first.get("historical_import") is True
+    profiles = [_consenting(payloads[index], "SUBSCRIBED", is_past=is_past) for index in covers]
+    attributes: JsonObject = {"profiles": {"data": profiles}}
+    if first.get("custom_source"):
+        attributes["custom_source"] = first["custom_source"]
+    if is_past:
+        attributes["historical_import"] = True
+    return [*built, _consent_job(account, "profile-subscription-bulk-create-job", attributes, first, covers)]
+
+
+def build_unsubscriptions(payloads: Sequence[Payload], account: Account, context: BuildContext) -> list[Built]:
+    """Record that consent was taken back."""
+    built, covers = _split(payloads, IDENTIFIERS[:2])
+    if not covers:
+        return built
+    profiles = [_consenting(payloads[index], "UNSUBSCRIBED") for index in covers]
+    attributes: JsonObject = {"profiles": {"data": profiles}}
+    job = _consent_job(account, "profile-subscription-bulk-delete-job", attributes, payloads[covers[0]], covers)
+    return [*built, job]
+
+
+def _consenting(payload: Payload, consent: str, *, is_past: bool = False) -> JsonObject:
+    channels = payload.get("channels")
+    chosen = channels if isinstance(channels, list) else ["email"]
+    told: JsonObject = {"consent": consent}
+    if is_past and payload.get("consented_at"):
+        told["consented_at"] = payload["consented_at"]
+    known = {"email": payload.get("email"), "sms": payload.get("phone_number")}
+    subscriptions = {channel: {"marketing": told} for channel in chosen if known.get(str(channel))}
+    return {"type": "profile", "attributes": {**named(payload, IDENTIFIERS[:2]), "subscriptions": subscriptions}}
+
+
+def _consent_job(
+    account: Account, kind: str, attributes: JsonObject, first: Payload, covers: tuple[int, ...]
+) -> RequestSpec:
+    data: JsonObject = {"type": kind, "attributes": attributes}
+    if first.get("list_id"):
+        data["relationships"] = {"list": {"data": {"type": "list", "id": first["list_id"]}}}
+    return post(account, f"/{kind}s", {"data": data}, covers)
+
+
+REFUSED = answers.verdict(Outcome.REJECTED, "entry_refused", "Klaviyo does not take this entry.")
+FORBIDDEN = answers.verdict(Outcome.DISABLED, "forbidden", "The API key lacks a permission.")
+FAILED = answers.verdict(Outcome.REJECTED, "import_failed", "Klaviyo could not import these profiles.")
+AGAIN = answers.verdict(
+    Outcome.TOO_LARGE, "batch_refused", "Others of the batch are to blame; sent again without them."
+)
+
+
+def interpret_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
+    """Imports are jobs; errors point at the entries of a request, which was then refused as a whole."""
+    answer = answers.parsed(response)
+    if 200 <= response.status < 300 and response.error is None:
+        job = answers.words(answers.member(answer, "data", "id"))
+        if request.endpoint_label == "profile-bulk-import-jobs" and job:
+            return answers.pending(request, response, job)
+        return answers.delivered(request, response)
+    error = answers.member(answer, "errors", 0)
+    said = answers.words(answers.member(error, "detail")) or answers.words(answers.member(error, "title"))
+    if request.endpoint_label == "delete" and response.status == 404:
+        return answers.delivered(request, response)
+    if response.status == 409 and request.endpoint_label == "events":
+        return answers.delivered(request, response)  # an event of this id is there already
+    if response.status == 403:
+        return answers.for_all(request, response, FORBIDDEN, said)
+    if response.status == 400 and len(request.covers) > 1 and (blamed := _blamed(request, answer)):
+        return answers.partial(request, response, blamed, AGAIN)
+    return answers.with_words(request, response, said) if said else interpret(request, response)
+
+
+def _blamed(request: RequestSpec, answer: object) -> dict[int, tuple[Verdict, str]]:
+    """Find the entries that errors point at. An import leaves out repeats, so there positions may not be the same."""
+    if request.endpoint_label == "profile-bulk-import-jobs":
+        return {}
+    blamed = {}
+    for error in answers.members(answer, "errors"):
+        found = POINTER.search(answers.words(answers.member(error.get("source"), "pointer")))
+        place = answers.index_of(found.group(1), len(request.covers)) if found else None
+        if place is not None:
+            blamed[place] = (REFUSED, answers.words(error.get("detail")))
+    return blamed
+
+
+def read_job(request: RequestSpec, response: Response, count: int) -> list[ItemOutcome] | None:
+    """Read an import that has ended; when only some failed, Klaviyo says which elsewhere: all carry a warning."""
+    answer = answers.parsed(response)
+    attributes = answers.member(answer, "data", "attributes")
+    status = answers.words(answers.member(attributes, "status"))
+    if not 200 <= response.status < 300 or status not in ("complete", "cancelled"):
+        return None
+    everyone = RequestSpec(request.method, request.url, covers=tuple(range(count)))
+    failures, done = (answers.member(attributes, key) for key in ("failed_count", "completed_count"))
+    if status == "cancelled" or (isinstance(failures, int) and failures > 0 and done == 0):
+        return answers.for_all(everyone, response, FAILED, status)
+    delivered = answers.delivered(everyone, response)
+    return answers.warned(delivered, "count_mismatch") if failures else delivered
