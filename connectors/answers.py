@@ -133,3 +133,12 @@ def listed(
         ) if following else ""
 
     return read
+
+
+def found_at(*place: str | int) -> Callable[[RequestSpec, Response], str | None]:
+    """Make the `read` of a look-up: the id at this place of a success, else None."""
+
+    def read(request: RequestSpec, response: Response) -> str | None:
+        return words(member(parsed(response), *place)) or None if 200 <= response.status < 300 else None
+
+    return read

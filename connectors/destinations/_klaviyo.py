@@ -168,13 +168,7 @@ def find_profile(
     return RequestSpec("GET", url, account.headers, endpoint_label="profiles")
 
 
-def read_profile(request: RequestSpec, response: Response) -> object:
-    """Give the id of the profile found."""
-    found = answers.words(answers.member(answers.parsed(response), "data", 0, "id"))
-    return found or None if 200 <= response.status < 300 else None
-
-
-FIND_PROFILE = ResolveStep("profile_id", find_profile, read_profile)
+FIND_PROFILE = ResolveStep("profile_id", find_profile, answers.found_at("data", 0, "id"))
 
 
 def build_removals(payloads: Sequence[Payload], account: Account, context: BuildContext) -> list[Built]:

@@ -1,0 +1,50 @@
+"""ActiveCampaign: contacts before lists and tags, people found before they are deleted."""
+
+from __future__ import annotations
+
+import pytest
+
+from connectors import registry
+from connectors.base import Identifiers, Payload
+from connectors.http import Outcome, RequestSpec, Response
+from connectors.settings import validate_settings
+from tests.connectors.fixtures import context_for
+
+ACTIVE = registry.get("active_campaign")
+SETTINGS = {"account_url": "https://acme.api-us1.com", "api_key": "not-a-real-key"}
+ACCOUNT = ACTIVE.prepare(validate_settings(ACTIVE, SETTINGS))
+
+
+@pytest.mark.parametrize(
+    ("action", "payload", "reason"),
+    [
+        ("track_event", {"email": "a@x.test", "name": "x"}, "event_key_missing"),
+        ("track_page", {"email": "a@x.test", "url": "https://x.test/"}, "account_id_missing"),
+        ("set_list", {"email": "a@x.test", "list_id": "3"}, "contact_missing"),
+    ],
+)
+def test_what_lacks_something_is_not_sent(action: str, payload: Payload, reason: str) -> None:
+    (refused,) = ACTIVE.action(action).build([payload], ACCOUNT, context_for([{}]))
+    assert (refused.outcome, refused.reason) == (Outcome.REJECTED, reason)  # type: ignore[union-attr]
+
+
+def test_updates_of_one_person_share_a_look_up_only_when_they_say_the_same() -> None:
+    key = ACTIVE.action("add_tag").resolve[0].cache_key
+    assert key is not None
+    assert key({"email": "a@x.test", "tag_id": "1"}, ACCOUNT) == key({"email": "a@x.test", "tag_id": "2"}, ACCOUNT)
+    assert key({"email": "a@x.test", "phone": "1"}, ACCOUNT) != key({"email": "a@x.test", "phone": "2"}, ACCOUNT)
+
+
+def test_a_person_is_found_and_deleted() -> None:
+    assert ACTIVE.delete is not None
+    (step,) = ACTIVE.delete.resolve
+    request = step.build([{"emails": ("ada+x@acme.test",)}], {}, ACCOUNT, context_for([{}]))
+    assert request is not None
+    assert request.url == "https://acme.api-us1.com/api/3/contacts?email=ada%2Bx%40acme.test"
+    found = step.read(request, Response(200, body=b'{"contacts": [{"id": "113"}]}'))
+    deletion, nobody = ACTIVE.delete.build(
+        [Identifiers(), Identifiers()], ACCOUNT, context_for([{}] * 2, [{"contact_id": found}, {}])
+    )
+    assert isinstance(deletion, RequestSpec)
+    assert (deletion.method, deletion.url) == ("DELETE", "https://acme.api-us1.com/api/3/contacts/113")
+    assert nobody.outcome is Outcome.FILTERED  # type: ignore[union-attr]
