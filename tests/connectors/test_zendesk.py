@@ -1,0 +1,56 @@
+"""Zendesk: jobs followed to their end, users found before they are deleted for good."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from connectors import registry
+from connectors.base import Identifiers
+from connectors.http import Outcome, RequestSpec, Response
+from connectors.settings import validate_settings
+from tests.connectors.fixtures import context_for
+
+ZENDESK = registry.get("zendesk")
+SETTINGS = {"subdomain": "acme", "email": "admin@acme.test", "api_token": "not-a-real-token"}
+DESK = ZENDESK.prepare(validate_settings(ZENDESK, SETTINGS))
+
+
+@pytest.mark.parametrize(
+    ("status", "outcomes"),
+    [
+        ({"status": "working"}, None),
+        (
+            {
+                "status": "completed",
+                "results": [{"id": 1, "status": "Created"}, {"error": "Invalid", "details": "no name"}],
+            },
+            [Outcome.DELIVERED, Outcome.REJECTED],
+        ),
+        ({"status": "failed", "message": "x"}, [Outcome.RETRY] * 2),
+    ],
+)
+def test_a_job_is_followed_to_its_end(status: dict[str, object], outcomes: object) -> None:
+    job = ZENDESK.action("upsert_users").job
+    assert job is not None
+    request = job.build("j/1", DESK, context_for([{}]))
+    assert request.url == "https://acme.zendesk.com/api/v2/job_statuses/j%2F1.json"
+    found = job.read(request, Response(200, body=json.dumps({"job_status": status}).encode()), 2)
+    assert (found and [one.outcome for one in found]) == outcomes
+
+
+def test_a_user_is_deleted_in_two_steps() -> None:
+    assert ZENDESK.delete is not None
+    find, move = ZENDESK.delete.resolve
+    asked = find.build([{"user_id": "", "emails": ("ada@acme.test",)}], {}, DESK, context_for([{}]))
+    assert asked is not None
+    assert asked.url == "https://acme.zendesk.com/api/v2/users/search.json?query=email%3Aada%40acme.test"
+    assert move.build([{}], {}, DESK, context_for([{}])) is None
+    moved = move.build([{}], {"user": "7"}, DESK, context_for([{}]))
+    assert moved is not None
+    assert (moved.method, moved.url) == ("DELETE", "https://acme.zendesk.com/api/v2/users/7.json")
+    gone, nobody = ZENDESK.delete.build([Identifiers()] * 2, DESK, context_for([{}] * 2, [{"user": "7"}, {}]))
+    assert isinstance(gone, RequestSpec)
+    assert gone.url == "https://acme.zendesk.com/api/v2/deleted_users/7.json"
+    assert nobody.outcome is Outcome.FILTERED  # type: ignore[union-attr]
