@@ -1,0 +1,361 @@
+"""Intercom: users, leads and companies for support and messages, and what they do.
+
+**What you need.** An access token of an app of yours (Developer Hub → Authentication), or sign in at Intercom with the
+client id and secret of the app. Workspaces in Europe and Australia choose their region.
+
+**What is sent.** Identify calls create or update a contact: the hub looks it up by user id, else by e-mail, and updates
+it when there is exactly one. Track calls become events of the contact. Group calls create or update a company, and make
+the contact a member of it. Custom attributes must exist in Intercom before.
+
+**Limits.** Intercom takes 10,000 requests a minute for each app; when it asks to wait, the hub waits. An event has at
+most ten values of metadata, none of them nested: more are left out. A revenue becomes Intercom's price in cents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from connectors import answers, auth, fields
+from connectors.auth import OAuth2
+from connectors.base import (
+    Action,
+    BuildContext,
+    Connector,
+    Deletion,
+    Field,
+    Found,
+    Identifiers,
+    Payload,
+    Preset,
+    RateLimit,
+    ResolveStep,
+    Settings,
+    When,
+)
+from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
+from connectors.moments import seconds_of
+
+BASE_URLS = {
+    "us": "https://api.intercom.io",
+    "eu": "https://api.eu.intercom.io",
+    "au": "https://api.au.intercom.io",
+}
+# The version of the API that these requests are written for.
+VERSION = "2.11"
+GRANT = OAuth2(
+    token_url="https://api.intercom.io/auth/eagle/token",  # noqa: S106 - an address
+    authorize_url="https://app.intercom.com/oauth",
+)
+SCHEMES = (auth.bearer("access_token"), auth.oauth2_code(GRANT))
+MOST_METADATA = 10
+JsonObject = dict[str, object]
+Built = RequestSpec | ItemOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """One workspace of Intercom."""
+
+    url: str
+    headers: Headers
+
+
+def prepare(settings: Settings) -> Workspace:
+    """Work out address and credentials once."""
+    own = auth.headers(auth.choose(SCHEMES, settings), settings)
+    headers = (*own, ("intercom-version", VERSION), ("accept", "application/json"))
+    return Workspace(fields.api_url(BASE_URLS, settings), headers)
+
+
+def call(
+    workspace: Workspace, method: str, path: str, body: JsonObject | None, covers: tuple[int, ...], label: str
+) -> RequestSpec:
+    """Make a request of the API's one form."""
+    kind = "json" if body is not None else "none"
+    return RequestSpec(method, workspace.url + path, workspace.headers, body, kind, covers, endpoint_label=label)  # type: ignore[arg-type]
+
+
+def find_contact(
+    payloads: Sequence[Payload], found: Found, workspace: Workspace, context: BuildContext
+) -> RequestSpec | None:
+    """Search the contact by user id, else by e-mail; of one to be deleted too."""
+    payload = payloads[0]
+    emails = payload.get("emails")
+    user_id = payload.get("external_id") or payload.get("user_id")
+    email = payload.get("email") or (emails[0] if isinstance(emails, list | tuple) and emails else None)
+    if user_id:
+        query = {"field": "external_id", "operator": "=", "value": user_id}
+    elif email:
+        query = {"field": "email", "operator": "=", "value": email}
+    else:
+        return None
+    return call(workspace, "POST", "/contacts/search", {"query": query}, (0,), "contacts/search")
+
+
+def read_contact(request: RequestSpec, response: Response) -> object:
+    """Give the id of the contact, where there is exactly one."""
+    if not 200 <= response.status < 300:
+        return None
+    found = answers.members(answers.parsed(response), "data")
+    return answers.words(found[0].get("id")) or None if len(found) == 1 else None
+
+
+CONTACT = ResolveStep(
+    "contact",
+    find_contact,
+    read_contact,
+    cache_key=lambda payload, workspace: str(payload.get("external_id") or payload.get("email") or "") or None,
+    ttl_s=120.0,
+)
+
+
+def contact(payload: Payload) -> JsonObject:
+    """Write a contact; only users have an external id."""
+    keys = ("role", "email", "phone", "name", "avatar", "owner_id", "unsubscribed_from_emails", "custom_attributes")
+    written: JsonObject = {key: payload[key] for key in keys if key in payload}
+    if payload.get("external_id") and payload.get("role") != "lead":
+        written["external_id"] = payload["external_id"]
+    for key in ("signed_up_at", "last_seen_at"):
+        if payload.get(key):
+            written[key] = seconds_of(payload[key])
+    return written
+
+
+def build_contacts(payloads: Sequence[Payload], workspace: Workspace, context: BuildContext) -> list[Built]:
+    """Update the contact that was found, or create one."""
+    built: list[Built] = []
+    for index, payload in enumerate(payloads):
+        if not payload.get("external_id") and not payload.get("email"):
+            built.append(refused(index, "no_identifier", "A contact needs a user id or an e-mail."))
+            continue
+        known = found_in(context, index, "contact")
+        if known:
+            path = f"/contacts/{quote(known, safe='')}"
+            built.append(call(workspace, "PUT", path, contact(payload), (index,), "contacts/update"))
+        else:
+            built.append(call(workspace, "POST", "/contacts", contact(payload), (index,), "contacts/create"))
+    return built
+
+
+def found_in(context: BuildContext, index: int, key: str) -> str:
+    """Give what a step has found for a payload, or nothing."""
+    return str(context.found[index].get(key) or "") if index < len(context.found) else ""
+
+
+def refused(index: int, reason: str, message: str) -> ItemOutcome:
+    """Say that this payload can never be taken."""
+    return ItemOutcome(index, Outcome.REJECTED, reason=reason, message=message)
+
+
+def build_events(payloads: Sequence[Payload], workspace: Workspace, context: BuildContext) -> list[Built]:
+    """Record events by user id, or by the id of the contact that was found by e-mail."""
+    built: list[Built] = []
+    for index, payload in enumerate(payloads):
+        known = found_in(context, index, "contact")
+        if payload.get("external_id"):
+            who: JsonObject = {"user_id": payload["external_id"]}
+        elif known:
+            who = {"id": known}
+        else:
+            built.append(refused(index, "contact_not_found", "Intercom has no such contact, or more than one."))
+            continue
+        body: JsonObject = {"event_name": payload["name"], "created_at": seconds_of(payload["time"]), **who}
+        metadata = _metadata(payload)
+        if metadata:
+            body["metadata"] = metadata
+        built.append(call(workspace, "POST", "/events", body, (index,), "events"))
+    return built
+
+
+def _metadata(payload: Payload) -> JsonObject:
+    """Up to ten flat values, the price first."""
+    own = payload.get("metadata")
+    values = {str(key): value for key, value in own.items()} if isinstance(own, Mapping) else {}
+    metadata: JsonObject = {}
+    if isinstance(payload.get("revenue"), int | float):
+        amount = round(float(str(payload["revenue"])) * 100)
+        metadata["price"] = {"amount": amount, "currency": str(payload.get("currency") or "USD").lower()}
+        values = {key: value for key, value in values.items() if key not in ("revenue", "currency", "price")}
+    flat = {key: value for key, value in values.items() if isinstance(value, str | int | float | bool)}
+    return {**metadata, **dict(list(flat.items())[: MOST_METADATA - len(metadata)])}
+
+
+def write_company(
+    payloads: Sequence[Payload], found: Found, workspace: Workspace, context: BuildContext
+) -> RequestSpec:
+    """Create or update the company, which tells its id."""
+    return call(workspace, "POST", "/companies", company(payloads[0]), (0,), "companies")
+
+
+def company(payload: Payload) -> JsonObject:
+    """Write a company."""
+    keys = ("company_id", "name", "plan", "size", "website", "industry", "monthly_spend", "custom_attributes")
+    written: JsonObject = {key: payload[key] for key in keys if key in payload}
+    if payload.get("remote_created_at"):
+        written["remote_created_at"] = seconds_of(payload["remote_created_at"])
+    return written
+
+
+def build_companies(payloads: Sequence[Payload], workspace: Workspace, context: BuildContext) -> list[Built]:
+    """Make the contact a member of the company, both of which were looked up or made before."""
+    built: list[Built] = []
+    for index, payload in enumerate(payloads):
+        known, company_id = found_in(context, index, "contact"), found_in(context, index, "company")
+        if not company_id:
+            built.append(call(workspace, "POST", "/companies", company(payload), (index,), "companies"))
+        elif known:
+            path = f"/contacts/{quote(known, safe='')}/companies"
+            built.append(call(workspace, "POST", path, {"id": company_id}, (index,), "contacts/companies"))
+        else:
+            message = "The company is up to date; Intercom has no such contact to be its member."
+            built.append(refused(index, "contact_not_found", message))
+    return built
+
+
+def build_deletion(people: Sequence[Identifiers], workspace: Workspace, context: BuildContext) -> list[Built]:
+    """Ask for the deletion of each contact found, by Intercom's own id."""
+    built: list[Built] = []
+    for index, _ in enumerate(people):
+        known = found_in(context, index, "contact")
+        if known:
+            built.append(
+                call(workspace, "POST", "/user_delete_requests", {"intercom_user_id": known}, (index,), "delete")
+            )
+        else:
+            message = "There is no such contact."
+            built.append(ItemOutcome(index, Outcome.FILTERED, reason="not_found", message=message))
+    return built
+
+
+def build_test(workspace: Workspace, context: BuildContext) -> RequestSpec:
+    """Ask who the token belongs to."""
+    return call(workspace, "GET", "/me", None, (0,), "test")
+
+
+RACE = answers.verdict(Outcome.RETRY, "conflict", "Intercom's search does not know this new contact yet.")
+FORBIDDEN = answers.verdict(Outcome.UNAUTHORIZED, "forbidden", "The token lacks a permission.")
+
+
+def interpret_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
+    """A 409 on creating comes from the search being behind; who is to be deleted and not there is deleted."""
+    if request.endpoint_label == "delete" and response.status == 404:
+        return answers.delivered(request, response)
+    said = answers.words(answers.member(answers.parsed(response), "errors", 0, "message"))
+    if response.status == 409:
+        return answers.for_all(request, response, RACE, said)
+    if response.status == 403:
+        return answers.for_all(request, response, FORBIDDEN, said)
+    return answers.with_words(request, response, said) if said else interpret(request, response)
+
+
+WHO = (
+    Field("external_id", "User id", default=fields.USER_ID, category="identifier"),
+    Field("email", "E-mail", default=fields.EMAIL, format="email", category="pii"),
+)
+ACTIONS = (
+    Action(
+        "upsert_contact",
+        "Create or update a contact",
+        "Keep a user or lead up to date.",
+        'type = "identify"',
+        (
+            *WHO,
+            Field("role", "Role", default="user", choices=(("user", "User"), ("lead", "Lead"))),
+            Field("phone", "Phone", default=fields.PHONE, category="pii"),
+            Field("name", "Name", default=fields.of_person("name"), category="pii"),
+            Field("avatar", "Picture", default=fields.of_person("avatar")),
+            Field("signed_up_at", "Signed up", "datetime", default=fields.of_person("createdAt")),
+            Field("last_seen_at", "Last seen", "datetime", default=fields.TIMESTAMP),
+            Field("owner_id", "Owner", "integer", "Id of the teammate."),
+            Field("unsubscribed_from_emails", "Unsubscribed from e-mails", "boolean"),
+            Field("custom_attributes", "Custom attributes", "object", "Must exist in Intercom; none nested."),
+        ),
+        build_contacts,
+        resolve=(CONTACT,),
+    ),
+    Action(
+        "track_event",
+        "Track an event",
+        "Record what a contact did.",
+        'type = "track"',
+        (
+            *WHO,
+            Field("name", "Event", required=True, default=fields.EVENT, maximum=255),
+            Field("time", "Time", "datetime", required=True, default=fields.TIMESTAMP),
+            Field("revenue", "Revenue", "number", default={"@path": "$.properties.revenue"}),
+            Field("currency", "Currency", default={"@path": "$.properties.currency"}, pattern="[A-Za-z]{3}"),
+            Field("metadata", "Metadata", "object", default=fields.PROPERTIES),
+        ),
+        build_events,
+        resolve=(
+            ResolveStep(
+                "contact",
+                lambda payloads, found, workspace, context: (
+                    None if payloads[0].get("external_id") else find_contact(payloads, found, workspace, context)
+                ),
+                read_contact,
+                cache_key=CONTACT.cache_key,
+            ),
+        ),
+    ),
+    Action(
+        "upsert_company",
+        "Create or update a company",
+        "Keep a company up to date, and make the contact a member of it.",
+        'type = "group"',
+        (
+            *WHO,
+            Field("company_id", "Company", required=True, default={"@path": "$.groupId"}, category="identifier"),
+            Field("name", "Name", default={"@path": "$.traits.name"}),
+            Field("plan", "Plan", default={"@path": "$.traits.plan"}),
+            Field("size", "Employees", "integer", default={"@path": "$.traits.employees"}),
+            Field("website", "Website", default={"@path": "$.traits.website"}),
+            Field("industry", "Industry", default={"@path": "$.traits.industry"}),
+            Field("monthly_spend", "Monthly spend", "number", default={"@path": "$.traits.monthly_spend"}),
+            Field("remote_created_at", "Created", "datetime", default={"@path": "$.traits.createdAt"}),
+            Field("custom_attributes", "Custom attributes", "object"),
+        ),
+        build_companies,
+        resolve=(
+            ResolveStep("contact", find_contact, read_contact, cache_key=CONTACT.cache_key),
+            ResolveStep("company", write_company, answers.found_at("id")),
+        ),
+    ),
+)
+CODE = When("auth", ("oauth2_code",))
+
+connector = Connector(
+    slug="intercom",
+    name="Intercom",
+    version="1.0.0",
+    category="support",
+    status="stable",
+    description="Keeps users, companies and events in Intercom.",
+    docs_url="https://developers.intercom.com/docs/references/rest-api/api.intercom.io/contacts",
+    settings=(
+        Field(
+            "auth",
+            "Authentication",
+            default="bearer",
+            choices=(("bearer", "Access token"), ("oauth2_code", "Sign in at Intercom")),
+        ),
+        Field("access_token", "Access token", "password", required=When("auth", ("bearer",)), secret=True, maximum=500),
+        Field("client_id", "Client id", required=CODE, maximum=200),
+        Field("client_secret", "Client secret", "password", required=CODE, secret=True, maximum=200),
+        fields.region(("us", "United States"), ("eu", "Europe"), ("au", "Australia")),
+        fields.API_URL,
+    ),
+    actions=ACTIONS,
+    presets=tuple(
+        Preset(action.title, action.key, action.default_trigger, action.default_mapping) for action in ACTIONS
+    ),
+    prepare=prepare,
+    test=build_test,
+    delete=Deletion(max_people=50, build=build_deletion, resolve=(ResolveStep("contact", find_contact, read_contact),)),
+    interpret=interpret_answer,
+    auth=SCHEMES,
+    base_urls=BASE_URLS,
+    rate_limits=(RateLimit("credential", "requests", 1_600, 10.0),),
+)

@@ -1,0 +1,38 @@
+"""Intercom: prices in cents, people deleted by Intercom's own id and nobody else's."""
+
+from __future__ import annotations
+
+from connectors import registry
+from connectors.base import Identifiers
+from connectors.http import Outcome, RequestSpec, Response
+from connectors.settings import validate_settings
+from tests.connectors.fixtures import context_for
+
+INTERCOM = registry.get("intercom")
+WORKSPACE = INTERCOM.prepare(validate_settings(INTERCOM, {"access_token": "not-a-real-token"}))
+
+
+def test_a_price_is_in_whole_cents() -> None:
+    payload = {"external_id": "ada", "name": "x", "time": "2026-03-01T12:00:00Z", "revenue": 19.99}
+    (request,) = INTERCOM.action("track_event").build([payload], WORKSPACE, context_for([{}]))
+    assert request.body["metadata"] == {"price": {"amount": 1999, "currency": "usd"}}  # type: ignore[union-attr, index]
+
+
+def test_a_person_is_deleted_by_the_id_that_was_found() -> None:
+    assert INTERCOM.delete is not None
+    assert INTERCOM.interpret is not None
+    people = [Identifiers(user_id="ada"), Identifiers(user_id="bob")]
+    request, nobody = INTERCOM.delete.build(people, WORKSPACE, context_for([{}] * 2, [{"contact": "5ba682d2"}, {}]))
+    assert isinstance(request, RequestSpec)
+    assert (request.url, request.body) == (
+        "https://api.intercom.io/user_delete_requests",
+        {"intercom_user_id": "5ba682d2"},
+    )
+    assert INTERCOM.interpret(request, Response(404))[0].outcome is Outcome.DELIVERED
+    assert nobody.outcome is Outcome.FILTERED  # type: ignore[union-attr]
+
+
+def test_with_oauth_the_token_is_added_by_delivery() -> None:
+    settings = {"auth": "oauth2_code", "client_id": "c-1", "client_secret": "not-a-real-secret"}
+    workspace = INTERCOM.prepare(validate_settings(INTERCOM, settings))
+    assert [name for name, _ in workspace.headers] == ["intercom-version", "accept"]
