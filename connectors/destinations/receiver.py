@@ -51,7 +51,9 @@ def build_test(place: Place, context: BuildContext) -> RequestSpec:
     return build([{"data": event}], place, context)[0]
 
 
-DATA = Field("data", "Data", "object", description="What is shown.", required=True, default={"@path": "$."})
+DATA = Field(
+    "data", "Data", "object", description="What is shown.", required=True, default={"@path": "$."}, is_opaque=True
+)
 
 RECEIVE = Action(
     key="receive",

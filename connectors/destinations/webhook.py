@@ -76,17 +76,17 @@ def build(payloads: Sequence[Payload], call: Call, context: BuildContext) -> lis
         return [
             _request(call, payload.get("data"), (index,), ids[index], context) for index, payload in enumerate(payloads)
         ]
-    requests = []
+    names, requests = context.names or ids, []
     for start in range(0, len(payloads), call.batch_size):
         covers = tuple(range(start, min(start + call.batch_size, len(payloads))))
         body = [payloads[index].get("data") for index in covers]
-        requests.append(_request(call, body, covers, batch_id([ids[index] for index in covers]), context))
+        requests.append(_request(call, body, covers, batch_id([names[index] for index in covers]), context))
     return requests
 
 
-def batch_id(delivery_ids: Sequence[str]) -> str:
+def batch_id(names: Sequence[str]) -> str:
     """Name a batch by its members, so that the same members always have the same name."""
-    return "bat_" + hashlib.sha256("\n".join(delivery_ids).encode()).hexdigest()[:32]
+    return "bat_" + hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
 
 
 def _request(call: Call, body: object, covers: tuple[int, ...], key: str, context: BuildContext) -> RequestSpec:
@@ -181,6 +181,7 @@ DATA = Field(
     description="What is sent: the whole event unless the mapping says otherwise.",
     required=True,
     default={"@path": "$."},
+    is_opaque=True,
 )
 
 SEND = Action(
