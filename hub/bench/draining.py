@@ -19,7 +19,8 @@ from tenants import services
 from tenants.models import Destination
 
 PATIENCE_SECONDS = 180.0
-LOOK_SECONDS = 0.01
+# Each look costs the machine that is measured some milliseconds of it.
+LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,9 +50,13 @@ def to_text(value: object) -> str:
     return "[object Object]"
 
 
+# MongoDB's Extended JSON, which exports are made of, writes an absent value like this; "[object Object]" helps nobody.
+UNDEFINED: Final = {"$undefined": True}
+
+
 def text_or_blank(value: object) -> str:
-    """Convert to text, with nothing at all for null and for what is missing."""
-    if value is None or value is MISSING:
+    """Convert to text, with nothing at all for null and for what is missing, however that is written."""
+    if value is None or value is MISSING or value == UNDEFINED:
         return ""
     return to_text(value)
 

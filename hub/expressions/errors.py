@@ -3,7 +3,8 @@
     ExpressionError
     ├── FilterError
     │   ├── FilterSyntaxError      this text is not a filter
-    │   └── FilterTreeError        this tree cannot be written as a filter
+    │   ├── FilterTreeError        this tree cannot be written as a filter
+    │   └── UncountableFilterError the filter is sound, but SQL cannot say it the same way
     └── MappingError
         ├── InvalidMappingError    the mapping is wrong, whatever the event
         └── UnmappableEventError   the mapping is sound, but not for this event
@@ -64,6 +65,10 @@ class FilterSyntaxError(FilterError):
 
 class FilterTreeError(FilterError):
     """The tree cannot be written as a filter."""
+
+
+class UncountableFilterError(FilterError):
+    """The filter is sound, but SQL cannot say it the same way."""
 
 
 class MappingError(ExpressionError):

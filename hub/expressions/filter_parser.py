@@ -65,14 +65,19 @@ def parse_fql(text: str) -> Tree:
 
 def read_fql(text: str) -> Group:
     """Parse a filter, or raise what is wrong with it."""
+    return read_with_places(text)[0]
+
+
+def read_with_places(text: str) -> tuple[Group, list[tuple[int, int]]]:
+    """Parse a filter, and tell where in the text each of its conditions begins and ends, in the order of the tree."""
     if not isinstance(text, str):
         raise FilterSyntaxError.of("not_text", "a filter must be a text")
     parser = _Parser(_tokens(text))
     tree = parser.group(0)
     parser.expect("end", "", "expected 'and', 'or' or the end")
     if tree["type"] == "group":
-        return cast(Group, tree)
-    return {"type": "group", "operator": "and", "children": [tree]}
+        return cast(Group, tree), parser.places
+    return {"type": "group", "operator": "and", "children": [tree]}, parser.places
 
 
 def _tokens(text: str) -> list[Token]:
@@ -105,6 +110,7 @@ class _Parser:
         self.tokens = tokens
         self.place = 0
         self.conditions = 0
+        self.places: list[tuple[int, int]] = []
 
     @property
     def token(self) -> Token:
@@ -143,6 +149,13 @@ class _Parser:
         self.conditions += 1
         if self.conditions > MAX_CONDITIONS:
             _fail("too_many_conditions", f"a filter has at most {MAX_CONDITIONS} conditions", self.token.at)
+        start = self.token.at
+        condition = self.condition()
+        last = self.tokens[self.place - 1]
+        self.places.append((start, last.at + len(last.text)))
+        return condition
+
+    def condition(self) -> Condition:
         negated = self.token.kind == "operator" and self.token.text == "!"
         if negated:
             self.take()

@@ -11,6 +11,10 @@ from .errors import UnmappableEventError
 
 MAX_DEPTH = 40
 MAX_NODES = 2_000
+# Of a whole mapping: its text, the places it reads from, and its Liquid, which takes longest to parse.
+MAX_MAPPING_TEXT = 200_000
+MAX_READS = 5_000
+MAX_LIQUID_TEXT = 20_000
 MAX_TEMPLATE_LENGTH = 10_000
 MAX_PLACEHOLDERS = 200
 MAX_TEXT = 250_000

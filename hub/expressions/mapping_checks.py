@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from .coercion import JsonObject, kind_of
 from .errors import InvalidMappingError, Problem, pointer
-from .limits import MAX_DEPTH, MAX_NODES
+from .limits import MAX_DEPTH, MAX_LIQUID_TEXT, MAX_MAPPING_TEXT, MAX_NODES, MAX_READS
 from .liquid import parse_liquid
 from .paths import MAX_PATH_LENGTH
 from .templates import compile_template
@@ -46,9 +46,37 @@ class Walk:
 def check_mapping(mapping: object) -> None:
     """Raise an error that names every problem of the mapping; do nothing when it is sound."""
     walk = Walk()
-    _any(walk, mapping, "", 0)
+    _measure(walk, mapping)
+    if not walk.problems:
+        _any(walk, mapping, "", 0)
     if walk.problems:
         raise InvalidMappingError(walk.problems)
+
+
+def _measure(walk: Walk, mapping: object) -> None:
+    """Refuse more text than can be looked through at once; whatever is checked below takes time by its length."""
+    stack: list[tuple[str, object]] = [("", mapping)]
+    length = reads = liquid = 0
+    while stack and length <= MAX_MAPPING_TEXT:
+        name, value = stack.pop()
+        length += 1
+        if isinstance(value, str):
+            length += len(value)
+            reads += value.count("{{") if name != "@path" else value.count(".") + value.count("[")
+            liquid += len(value) if name == "@liquid" else 0
+        elif isinstance(value, dict):
+            length += sum(len(key) for key in value if isinstance(key, str))
+            stack.extend((str(key), item) for key, item in value.items())
+        elif isinstance(value, list):
+            stack.extend((name, item) for item in value)
+    for size, limit, what in (
+        (length, MAX_MAPPING_TEXT, "characters"),
+        (reads, MAX_READS, "placeholders and dots in paths"),
+        (liquid, MAX_LIQUID_TEXT, "characters of Liquid"),
+    ):
+        if size > limit:
+            walk.report("mapping_too_large", f"a mapping has at most {limit} {what}", "")
+            return
 
 
 def unwrap_root(mapping: object) -> object:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .coercion import MISSING, JsonObject, Resolver, kind_of
-from .directives import compile_value, count_steps
 from .errors import InvalidMappingError, UnmappableEventError
 from .flattening import flatten
-from .limits import METER, check_output
+from .limits import MAX_STEPS, METER, check_output
 from .liquid import liquid_paths
 from .mapping_checks import METADATA_KEY, check_mapping, unwrap_root
+from .mapping_code import compile_value, count_steps, is_plain_path
 from .templates import compile_template, placeholders
 
 __all__ = ["compile_mapping", "field_value_keys", "flatten", "render", "transform", "validate"]
@@ -31,11 +31,14 @@ def validate(mapping: object) -> None:
 def compile_mapping(mapping: JsonObject) -> Callable[[JsonObject], JsonObject]:
     """Check and compile a mapping into a function from an event to its payload, which may run in any thread."""
     resolve = _compile(mapping)
-    may_be_large = count_steps(mapping) > STEPS_OF_A_SMALL_MAPPING or _has_shape(mapping)
+    steps = count_steps(mapping)
+    may_be_large = steps > STEPS_OF_A_SMALL_MAPPING or _multiplies(mapping)
+    # The meter counts what lists add to the mapping's own steps.
+    fewest_left = MAX_STEPS - STEPS_OF_A_SMALL_MAPPING + steps
 
     def build(event: JsonObject) -> JsonObject:
         payload = _run(resolve, event)
-        if may_be_large:
+        if may_be_large or METER.left < fewest_left:
             check_output(payload)
         if not isinstance(payload, dict):
             message = f"the mapping must give an object, but gives {kind_of(payload)}"
@@ -45,11 +48,15 @@ def compile_mapping(mapping: JsonObject) -> Callable[[JsonObject], JsonObject]:
     return build
 
 
-def _has_shape(mapping: object) -> bool:
-    """Whether some list of the event is mapped item by item, so that what it reads comes many times over."""
-    if isinstance(mapping, dict):
-        return "@arrayPath" in mapping or "@transform" in mapping or any(map(_has_shape, mapping.values()))
-    return isinstance(mapping, list) and any(map(_has_shape, mapping))
+def _multiplies(mapping: object) -> bool:
+    """Whether a part reads what another part made, so that copies are copied; a list of the event is no such part."""
+    if isinstance(mapping, list):
+        return any(map(_multiplies, mapping))
+    if not isinstance(mapping, dict):
+        return False
+    items = mapping.get("@arrayPath")
+    is_made = isinstance(items, list) and not is_plain_path(items[0])
+    return is_made or "@transform" in mapping or any(map(_multiplies, mapping.values()))
 
 
 def transform(mapping: object, event: object = None) -> object:

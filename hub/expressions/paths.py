@@ -47,10 +47,15 @@ def step(value: object, key: str) -> object:
 
 
 def _member(sequence: Sequence[object], key: str) -> object:
-    if key.isascii() and key.isdigit() and len(key) <= MAX_INDEX_DIGITS and (key == "0" or key[0] != "0"):
+    if is_index(key):
         index = int(key)
         return sequence[index] if index < len(sequence) else MISSING
     return len(sequence) if key == "length" else MISSING
+
+
+def is_index(key: str) -> bool:
+    """Tell whether a key is a number of JavaScript's, as the members of lists and texts have."""
+    return key.isascii() and key.isdigit() and len(key) <= MAX_INDEX_DIGITS and (key == "0" or key[0] != "0")
 
 
 def reader(keys: tuple[str, ...]) -> Resolver:
@@ -88,6 +93,20 @@ def _read_many(keys: tuple[str, ...]) -> Resolver:
         value = scope
         for key in keys:
             value = value.get(key, MISSING) if type(value) is dict else step(value, key)
+        return value
+
+    return read
+
+
+def object_reader(keys: tuple[str, ...]) -> Resolver:
+    """Make a function that follows keys through objects only, to null where there is none."""
+
+    def read(scope: object) -> object:
+        value = scope
+        for key in keys:
+            if type(value) is not dict:
+                return None
+            value = value.get(key)
         return value
 
     return read

@@ -36,7 +36,7 @@ def test_text_is_written_as_javascript_does(value, text):
     assert to_text(value) == text
 
 
-@pytest.mark.parametrize("value", [None, MISSING, ""])
+@pytest.mark.parametrize("value", [None, {"$undefined": True}, MISSING, ""])
 def test_nothing_leaves_a_blank(value):
     assert text_or_blank(value) == ""
 

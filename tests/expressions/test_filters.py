@@ -98,6 +98,11 @@ def test_the_event_does_not_match(text):
         {"type": "group", "operator": "and", "children": [{"type": "phase", "operator": "exists"}]},
         {"type": "group", "operator": "and", "children": [{"type": "event-trait", "operator": "not_exists"}]},
         {"type": "group", "operator": "or", "children": [{"type": "event", "operator": "exists"}] * 1_001},
+        {
+            "type": "group",
+            "operator": "and",
+            "children": [{"type": "event-property", "name": "seats", "operator": "<", "value": "many"}],
+        },
     ],
 )
 def test_a_tree_that_makes_no_sense_matches_nothing(tree):
