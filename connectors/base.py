@@ -74,6 +74,7 @@ class Field:
     category: FieldCategory = ""
     dynamic: str = ""  # a key of Connector.choices: the vendor is asked what may be chosen
     placeholder: str = ""
+    is_opaque: bool = False  # handed on unread: it may be given as something that only JSON serialisation opens
 
 
 @dataclass(slots=True)  # not frozen, as RequestSpec is not: one is made for every call
@@ -86,6 +87,7 @@ class BuildContext:
     is_replay: bool = False
     public_url: str = ""  # this installation's own address, without a slash at the end
     found: Sequence[Found] = ()  # what the resolve steps found, by their keys; one for each payload
+    names: Sequence[str] = ()  # of several payloads, to name a batch: as lasting and unique as delivery ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +111,10 @@ class ResolveStep:
     """A call that has to be made before the real one: a look-up of an id, or the first half of a two-step write.
 
     `build` gets the payloads that share the step (one, or with `per="batch"` all of the batch) and what earlier steps
-    found for the first of them; None means that there is nothing to ask. `read` gives what was found, or the outcome that ends
-    the attempt of these payloads. None says of a 2xx or 404 that there is no such thing, which `build` is then told;
-    of any other answer, that the common table is to judge it. With a `cache_key` the answer serves every payload of the destination that has the same key.
+    found for the first of them; None means that there is nothing to ask. `read` gives what was found, or the outcome
+    that ends the attempt of these payloads. None says of a 2xx or 404 that there is no such thing, which `build` is
+    then told; of any other answer, that the common table is to judge it. With a `cache_key` the answer serves every
+    payload of the destination that has the same key.
     """
 
     key: str

@@ -6,6 +6,7 @@ a secret.
 
 from __future__ import annotations
 
+import binascii
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -35,6 +36,10 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 PRINTABLE = re.compile(r"[\x20-\x7e\t]*")
 EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s.\x00-\x1f\x7f]+(\.[^@\s.\x00-\x1f\x7f]+)+")
 HOSTNAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*|[0-9a-f:]+")
+PEM_LINE = re.compile(r"-----[A-Z ]{1,40}-----")
+# SubjectPublicKeyInfo of an uncompressed point: the curve's name, then 64 bytes.
+P256_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
+P256_KEY_BYTES = 91
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 # Set by the sender or the protocol. `webhook-*` and `idempotency-key` are what the receiver's checks stand on.
@@ -275,6 +280,19 @@ def check_e164(value: object) -> str:
     return number
 
 
+def check_ec_public_key(value: object) -> str:
+    """Accept a public key on the curve P-256 as base64 of DER, as it is shown or with the lines of PEM around it."""
+    text = PEM_LINE.sub("", str(value))
+    text = "".join(text.split())
+    try:
+        octets = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        raise BadValue("bad_public_key", "This is not the base64 of a public key.") from None
+    if len(octets) != P256_KEY_BYTES or not octets.startswith(P256_PREFIX):
+        raise BadValue("bad_public_key", "This is not a public key on the curve P-256.")
+    return text
+
+
 FORMATS: Mapping[str, Callable[[object], object]] = {
     "uri": check_url,
     "email": check_email,
@@ -286,4 +304,5 @@ FORMATS: Mapping[str, Callable[[object], object]] = {
     "http-headers": check_headers,
     "secret-http-headers": check_secret_headers,
     "webhook-secret": check_webhook_secret,
+    "ec-public-key": check_ec_public_key,
 }

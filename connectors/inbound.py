@@ -13,13 +13,13 @@ Nothing here reads a clock, stores or sends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from connectors.base import Field
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, FieldProblem
 from connectors.signatures import SecretUrl, Signature
 
 Settings = Mapping[str, object]
@@ -57,13 +57,17 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class InboundRequest:
-    """One call of a vendor. Names of headers are in lower case; `json` is None where the body is a form or empty."""
+    """One call of a vendor. Names of headers are in lower case; `json` is None where the body is a form or empty.
+
+    A form with files is read as it comes in and not kept: its `body` is None. `digest` is SHA-256 of the body, in hex.
+    """
 
     method: str
     url: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    body: bytes | None = field(repr=False)
+    digest: str
     form: Form | None
     json: object
     received_at: datetime
@@ -80,13 +84,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a call meant. With a `mapping`, which the owner wrote, ingest applies it to the properties of each message;
-    what comes out takes the place of the message's own fields.
-    """
+    """What a call meant."""
 
     messages: tuple[Message, ...] = ()
     answer: Answer = Answer()
-    mapping: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,11 @@ class InboundSource:
     signature: Signature | Callable[[Settings], Signature]
     receive: Callable[[InboundRequest, Settings], Received]
     events: tuple[str, ...] = ()  # names of the events that it makes most, for the catalogue
-    methods: tuple[Literal["GET", "POST"], ...] = ("POST",)  # of calls that bring something; GET is else a set-up call
+    methods: tuple[str, ...] = ("POST",)  # of calls that bring something; GET and HEAD are else set-up calls
+    mapping: str = (
+        ""  # the setting with a mapping of the owner's, which ingest applies to the properties of each message
+    )
+    problems: Callable[[Settings], Iterator[FieldProblem]] | None = None  # what fields alone cannot say of settings
     overlap_hours: int = 24  # for how long a replaced secret still counts; 0: the vendor signs with both meanwhile
 
     def scheme(self, settings: Settings) -> Signature:

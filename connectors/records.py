@@ -65,11 +65,12 @@ class MqttMessage:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail to one recipient: envelope and the finished message."""
+    """One mail to one recipient: envelope and the finished message. Who gets a copy is told apart for that reason."""
 
     sender: str
     recipient: str
     message: bytes
+    copies: tuple[str, ...] = ()
 
 
 Record = KafkaRecord | PostgresRow | PostgresDelete | RedisCommand | MqttMessage | Mail
@@ -79,8 +80,7 @@ Record = KafkaRecord | PostgresRow | PostgresDelete | RedisCommand | MqttMessage
 class SinkRequest:
     """One write. `target` says where to and as whom; no records: only prove that the target lets us in.
 
-    Record n is the payload `covers[n]`; several records may belong to one payload. The keys of `target` are those that
-    the protocol's driver documents.
+    Record n is that of the payload `covers[n]`. The keys of `target` are those that the protocol's driver documents.
     """
 
     protocol: Protocol

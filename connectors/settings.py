@@ -1,4 +1,4 @@
-"""A destination's settings against the fields that its connector declares.
+"""A destination's or source's settings against the fields that its connector declares.
 
 They are entered by people: everything wrong with them is told at once, unknown keys are refused as typing mistakes, and
 secrets that may be generated are.
@@ -13,8 +13,11 @@ from connectors import auth
 from connectors.base import Connector, Field, Settings, When
 from connectors.checks import BadValue, check
 from connectors.errors import FieldProblem, SettingsError
+from connectors.inbound import InboundSource
 from connectors.signing import generate_secret
 
+# What has settings that people enter.
+Declared = Connector | InboundSource
 GENERATORS: Mapping[str, Callable[[], str]] = {
     "webhook-secret": generate_secret,
     "token": lambda: secrets.token_urlsafe(24),
@@ -23,7 +26,7 @@ GENERATORS: Mapping[str, Callable[[], str]] = {
 SHORTEST_SECRET = 4
 
 
-def validate_settings(connector: Connector, settings: Settings) -> dict[str, object]:
+def validate_settings(connector: Declared, settings: Settings) -> dict[str, object]:
     """Give the settings cleaned and complete, or raise SettingsError with one problem for each field.
 
     An empty field gets its default; one that is generated gets a fresh value. So an update passes the stored secrets
@@ -82,14 +85,14 @@ def _value(field: Field, settings: Settings) -> object:
     return GENERATORS[field.generate]() if field.generate else field.default
 
 
-def _unknown(connector: Connector, settings: Settings) -> Iterator[FieldProblem]:
+def _unknown(connector: Declared, settings: Settings) -> Iterator[FieldProblem]:
     known = {field.key for field in connector.settings}
     for key in settings:
         if key not in known:
             yield FieldProblem(str(key), "unknown_field", f"{connector.name} has no setting of this name.")
 
 
-def _missing(connector: Connector, cleaned: Settings, faulty: set[str]) -> list[FieldProblem]:
+def _missing(connector: Declared, cleaned: Settings, faulty: set[str]) -> list[FieldProblem]:
     """Tell what is required and absent, leaving out fields that already have a problem."""
     return [
         FieldProblem(field.key, "required", f"{field.label} is needed.")

@@ -86,11 +86,5 @@ class SecretUrl:
 
 
 Signature = (
-    HmacSignature
-    | TwilioSignature
-    | EcdsaSignature
-    | StandardWebhooksSignature
-    | BasicAuth
-    | SharedHeader
-    | SecretUrl
+    HmacSignature | TwilioSignature | EcdsaSignature | StandardWebhooksSignature | BasicAuth | SharedHeader | SecretUrl
 )

@@ -28,7 +28,12 @@ def message_id(vendor: str, *parts: object) -> str:
     text = ":".join([vendor, *(str(part) for part in parts)])
     if len(text) <= LONGEST_ID and PLAIN_ID.fullmatch(text):
         return text
-    return f"{vendor}:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return f"{vendor}:{digest(text)}"
+
+
+def digest(*texts: str) -> str:
+    """Give SHA-256 of texts, for what has no name of its own or too long a one."""
+    return hashlib.sha256("\n".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def track(

@@ -76,7 +76,8 @@ source = InboundSource(
         Field(
             "public_key",
             "Verification key",
-            description="Of the signed event webhook; SendGrid shows it where it is switched on.",
+            "text",
+            "Of the signed event webhook; SendGrid shows it where it is switched on.",
             required=True,
             format="ec-public-key",
         ),

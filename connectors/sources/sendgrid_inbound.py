@@ -8,21 +8,25 @@ are counted and let go. Leave "POST the raw, full MIME message" unchecked: of a 
 from __future__ import annotations
 
 import codecs
+import math
 from collections.abc import Mapping
 from email.errors import MessageError
 from email.parser import HeaderParser
-from email.policy import SMTP
 from email.utils import getaddresses, parseaddr, parsedate_to_datetime
 from typing import Any
 
 from connectors.base import Field, When
 from connectors.inbound import BadPayload, Form, InboundRequest, InboundSource, Received, Settings
 from connectors.signatures import BasicAuth, SecretUrl, Signature
-from connectors.sources._messages import external_ids, member, message_id, parse_json, present, track
+from connectors.sources._messages import digest, external_ids, member, message_id, parse_json, present, track
 
 LONGEST_HEADERS = 32_000
 MOST_ADDRESSES = 50
 MOST_FILES = 50
+CHARACTER_SETS = (
+    *("utf-", "ascii", "iso8859", "iso2022", "cp", "koi8", "mac-"),
+    *("gb", "big5", "shift_jis", "euc_", "johab", "tis-620"),
+)
 Fields = Mapping[str, str]
 
 
@@ -37,7 +41,10 @@ def receive(request: InboundRequest, settings: Settings) -> Received:
     sender = parseaddr(fields.get("from") or headers.get("from", ""))[1].lower()
     envelope = parse_json(fields.get("envelope"))
     person = sender or str(member(envelope, "from") or "").lower()
-    identifier = headers.get("message-id", "").strip(" <>") or f"{person}:{hash_of(fields)}"
+    # A mail that has no name of its own is named by what it says.
+    identifier = headers.get("message-id", "").strip(" <>") or digest(
+        person, *(fields.get(name, "") for name in ("headers", "subject", "text", "html"))
+    )
     message = track(
         "Email Received",
         message_id("sendgrid-inbound", identifier, *_recipients(envelope)),
@@ -48,11 +55,6 @@ def receive(request: InboundRequest, settings: Settings) -> Received:
         context={**external_ids(("email", person)), "traits": {"email": person}} if person else {},
     )
     return Received((message,))
-
-
-def hash_of(fields: Fields) -> str:
-    """Name a mail without Message-ID by what it says."""
-    return message_id("", *(fields.get(name, "") for name in ("headers", "subject", "text", "html")))
 
 
 def _decoded(form: Form) -> dict[str, str]:
@@ -69,10 +71,10 @@ def _decoded(form: Form) -> dict[str, str]:
 def _charset(name: object) -> str:
     """The codec of this name, if it is one of texts. Some codecs are no character sets, and take minutes or memory."""
     try:
-        found = codecs.lookup(name if isinstance(name, str) else "utf-8")
+        found = codecs.lookup(name if isinstance(name, str) else "utf-8").name
     except (LookupError, ValueError):
         return "utf-8"
-    return found.name if getattr(found, "_is_text_encoding", False) and found.name != "idna" else "utf-8"
+    return found if found.startswith(CHARACTER_SETS) else "utf-8"
 
 
 def _headers(text: str) -> dict[str, str]:
@@ -101,9 +103,7 @@ def _recipients(envelope: object) -> list[str]:
     return sorted(str(one).lower() for one in found) if isinstance(found, list) else []
 
 
-def _properties(
-    fields: Fields, headers: Fields, envelope: object, form: Form, settings: Settings
-) -> dict[str, Any]:
+def _properties(fields: Fields, headers: Fields, envelope: object, form: Form, settings: Settings) -> dict[str, Any]:
     return present(
         {
             "subject": fields.get("subject") or headers.get("subject"),
@@ -141,9 +141,10 @@ def _whole(text: object) -> int:
 
 def _decimal(text: object) -> float | None:
     try:
-        return float(text) if isinstance(text, str) and len(text) < 16 else None
+        number = float(text) if isinstance(text, str) and len(text) < 16 else math.nan
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def signature(settings: Settings) -> Signature:

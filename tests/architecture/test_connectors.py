@@ -18,6 +18,7 @@ import pytest
 
 from connectors import registry
 from connectors.base import Action, Built, Connector, Identifiers, Payload
+from connectors.declarations import declaration_problems
 from connectors.errors import PayloadError
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, interpret
 from connectors.payloads import shape_of
@@ -151,7 +152,7 @@ def type_module(connector: Connector) -> str:
 
 @every_connector
 def test_a_declaration_contradicts_itself_nowhere(connector: Connector) -> None:
-    assert list(registry.declaration_problems(connector, connector.slug)) == []
+    assert list(declaration_problems(connector, connector.slug)) == []
 
 
 @every_connector

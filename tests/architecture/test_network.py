@@ -15,6 +15,7 @@ REACHES_OUT = frozenset(
             "_socket",
             "aiohttp",
             "asyncio.open_connection",
+            "confluent_kafka",
             "django.core.mail",
             "ftplib",
             "grpc",

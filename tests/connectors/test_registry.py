@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from connectors import registry
-from connectors.auth import basic, none
-from connectors.base import Action, BatchRule, Connector, Field, Preset
+from connectors.auth import OAuth2, basic, none, oauth2_code
+from connectors.base import Action, BatchRule, Connector, Field, Preset, ResolveStep, When
+from connectors.declarations import declaration_problems
 from connectors.errors import DeclarationError, UnknownConnector
 
 MODULE = """
@@ -82,6 +83,7 @@ def changed(**changes: object) -> Connector:
 
 
 ACTION = registry.get("receiver").actions[0]
+STEP = ResolveStep("who", lambda *given: None, lambda *given: None)
 
 
 def batched(setting: str) -> Action:
@@ -101,12 +103,22 @@ def batched(setting: str) -> Action:
         (changed(actions=(ACTION, ACTION)), "actions"),
         (changed(actions=(batched("size"),)), "batch size"),
         (changed(presets=(Preset("P", "fly", "", {}),)), "unknown action"),
+        (changed(presets=(Preset("P", "receive", "", {"x": 1}),)), "no field of its action"),
+        (changed(settings=(Field("a", "A", required=When("b", ("x",))),)), "depends on b"),
+        (changed(settings=(Field("a", "A", properties=(Field("b", "B"),)),)), "properties but is no object"),
+        (changed(actions=(replace(ACTION, batch=BatchRule(10, 1000, keys=("list_id",))),)), "makes batches by list_id"),
+        (
+            changed(actions=(replace(ACTION, fields=(Field("data", "D", dynamic="lists"),)),)),
+            "choices that do not exist",
+        ),
+        (changed(actions=(replace(ACTION, resolve=(STEP, STEP)),)), "same key"),
+        (changed(auth=(oauth2_code(OAuth2("https://{host}/token"), "token", "token"),)), "credential host"),
         (changed(auth=(basic(),)), "is no setting"),
         (changed(auth=(none(), basic())), "auth must offer"),
     ],
 )
 def test_a_declaration_that_contradicts_itself_is_told(connector: Connector, problem: str) -> None:
-    assert any(problem in found for found in registry.declaration_problems(connector, "receiver"))
+    assert any(problem in found for found in declaration_problems(connector, "receiver"))
 
 
 @pytest.mark.parametrize(("chosen", "count"), [(0, 1), (1, 1), (50, 50), (501, 500), (None, 1)])
