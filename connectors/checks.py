@@ -7,6 +7,7 @@ a secret.
 from __future__ import annotations
 
 import binascii
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -37,6 +38,8 @@ PRINTABLE = re.compile(r"[\x20-\x7e\t]*")
 EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s.\x00-\x1f\x7f]+(\.[^@\s.\x00-\x1f\x7f]+)+")
 HOSTNAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*|[0-9a-f:]+")
 PEM_LINE = re.compile(r"-----[A-Z ]{1,40}-----")
+PEM_BEGINNING = re.compile(r"\s*-----BEGIN (RSA )?PRIVATE KEY-----")
+ACCOUNT_MEMBERS = ("client_email", "private_key", "token_uri")
 # SubjectPublicKeyInfo of an uncompressed point: the curve's name, then 64 bytes.
 P256_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 P256_KEY_BYTES = 91
@@ -248,6 +251,14 @@ def check_date(value: object) -> str:
     return moment.astimezone(UTC).date().isoformat()
 
 
+def check_hour(value: object) -> str:
+    """Accept a moment, of which its hour in UTC is taken, as 2026-01-31T12."""
+    moment = moment_of(value)
+    if moment is None:
+        raise BadValue("bad_hour", "This must be a date and time such as 2026-01-31T12:00:00Z.")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H")
+
+
 def check_ip(value: object) -> str:
     """Accept an IPv4 or IPv6 address."""
     try:
@@ -293,10 +304,30 @@ def check_ec_public_key(value: object) -> str:
     return text
 
 
+def check_service_account(value: object) -> str:
+    """Accept the JSON key of a service account of Google's, as it was downloaded."""
+    try:
+        key = json.loads(str(value))
+    except (ValueError, RecursionError):
+        raise BadValue("bad_service_account", "This is not JSON; paste the whole file of the key.") from None
+    if not isinstance(key, dict) or key.get("type") != "service_account":
+        raise BadValue("bad_service_account", "This is not the key of a service account.")
+    missing = [name for name in ACCOUNT_MEMBERS if not isinstance(key.get(name), str) or not key[name]]
+    if missing:
+        raise BadValue("bad_service_account", f"The key lacks {', '.join(missing)}; paste the whole file.")
+    if not PEM_BEGINNING.match(key["private_key"]):
+        raise BadValue("bad_service_account", "The private_key in it is none.")
+    if not key["token_uri"].startswith("https://"):
+        raise BadValue("bad_service_account", "The token_uri in it must begin with https://.")
+    check_url(key["token_uri"])
+    return str(value)
+
+
 FORMATS: Mapping[str, Callable[[object], object]] = {
     "uri": check_url,
     "email": check_email,
     "date": check_date,
+    "hour": check_hour,
     "ip": check_ip,
     "uuid": check_uuid,
     "hostname": check_hostname,
@@ -305,4 +336,5 @@ FORMATS: Mapping[str, Callable[[object], object]] = {
     "secret-http-headers": check_secret_headers,
     "webhook-secret": check_webhook_secret,
     "ec-public-key": check_ec_public_key,
+    "service-account": check_service_account,
 }

@@ -40,4 +40,5 @@ class HubConfig(AppConfig):
         log.set_up()
         postgres.configure(database_address)
         registry.use_packages(settings.CONNECTOR_PACKAGES)
+        registry.use_source_packages(settings.SOURCE_PACKAGES)
         importlib.import_module("hub.celery")  # its tasks' publishers need the queues; models are ready only now

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hub.delivery import ageing, gauges, upkeep
 from hub.delivery.chores import Chore
-from hub.delivery.replays import progress
+from hub.delivery.grants import store
+from hub.delivery.replays import progress, retention
 from hub.delivery.storage import WatchStorage
 from hub.jobs import upkeep as jobs
 
@@ -28,6 +29,8 @@ CHORES = (
     Chore("watch_storage", 10, "A full disk stops everything: before that, what can wait gives way.", WatchStorage()),
     Chore("warn_of_age", 300, "Owners learn in time that a backlog will expire.", ageing.warn),
     Chore("look_after_replays", 5, "Every replay goes on or ends, and who waits for it knows.", progress.look_after),
+    Chore("forget_replays", 3600, "Replays that ended long ago go, and their pipelines.", retention.forget_ended),
+    Chore("forget_tokens", 600, "Sign-ins that nobody ended go, and tokens of deleted destinations.", store.forget_old),
     Chore("hint_jobs", 5, "A job whose hint was lost or whose worker died is taken up again.", jobs.hint_due),
     Chore("measure_jobs", 10, "The gauge of jobs by state.", jobs.measure),
     Chore("forget_jobs", 3600, "Jobs that ended long ago go; the audit trail keeps who started them.", jobs.forget_old),

@@ -67,6 +67,7 @@ RETENTION_DAYS = envint("RETENTION_DAYS", 7, minimum=1)
 LOG_PARTITION_ROWS = envint("LOG_PARTITION_ROWS", 1_000_000, minimum=1000)
 SEQ_PARTITIONED_TABLES = ["event_log", "delivery_attempt", "delivery_batch"]
 CONNECTOR_PACKAGES = ["connectors.destinations", *envlist("CONNECTOR_PACKAGES")]
+SOURCE_PACKAGES = ["connectors.sources", *envlist("SOURCE_PACKAGES")]
 
 # Delivery: how long a stopping worker lets calls that are under way go on
 WORKER_ABORT_SECONDS = envint("WORKER_ABORT_SECONDS", 15)

@@ -11,7 +11,9 @@ from hub.ingest.tokens import TokenView
 autodiscover()  # what the rooms show in the admin; only processes that answer requests need it
 urlpatterns = [
     path("admin/", site.urls),
+    path("api/", include("hub.api.urls")),
     path("demo/", include("hub.demo.urls")),
+    path("oauth/", include("hub.delivery.grants.urls")),
     path("oauth/token", TokenView.as_view(), name="oauth_token"),
     path("", include("hub.ingest.urls")),
 ]

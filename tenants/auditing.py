@@ -17,12 +17,14 @@ from tenants.models import (
     AuditEntry,
     Connection,
     Destination,
+    DestinationFilter,
     Mapping,
     Member,
     OAuthApp,
     OAuthKey,
     OAuthToken,
     Source,
+    SourceToggle,
     User,
     Workspace,
     WriteKey,
@@ -34,7 +36,7 @@ FIELDS: dict[type[models.Model], tuple[str, ...]] = {
     User: ("email", "name", "is_active", "is_staff", "is_superuser"),
     Source: (
         *("slug", "name", "kind", "is_enabled", "settings", "rate_limit", "labels", "deleted_at"),
-        *("oauth_app_slug", "oauth_required"),
+        *("oauth_app_slug", "oauth_required", "connector"),
     ),
     WriteKey: ("prefix", "last4", "is_public", "rate_limit", "expires_at", "revoked_at"),
     OAuthApp: ("slug", "name", "client_id", "token_days", "scopes", "is_enabled", "deleted_at"),
@@ -45,6 +47,11 @@ FIELDS: dict[type[models.Model], tuple[str, ...]] = {
         *("status", "status_reason", "deleted_at"),
     ),
     Mapping: ("name", "action", "trigger", "fields", "batch", "position", "is_enabled", "version"),
+    DestinationFilter: (
+        *("name", "source_slug", "condition", "action", "percent", "path", "fields"),
+        *("position", "is_enabled", "version"),
+    ),
+    SourceToggle: ("call", "event_name", "paths", "is_enabled"),
     Connection: ("is_enabled",),
 }
 State = dict[str, Any]
@@ -72,6 +79,8 @@ def state_of(row: models.Model) -> State:
     state = {name: _plain(getattr(row, name)) for name in FIELDS[type(row)]}
     if isinstance(row, Destination):
         state["settings"] = row.masked_settings()
+    elif isinstance(row, Source) and row.connector:
+        state["connector_settings"] = row.masked_settings()
     return state
 
 

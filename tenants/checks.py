@@ -13,17 +13,18 @@ from django.db import DatabaseError, connections
 from hub.lib.crypto import BadKeyRing, CryptoError
 from tenants.credentials import open_one, ring
 
-KEY_IDS_IN_USE = """
-    SELECT split_part(secret.value, ':', 2), count(*)
-    FROM tenants_destination, jsonb_each_text(secrets) AS secret
-    GROUP BY 1
-"""
+# Wherever something is sealed; rooms above add theirs.
+SEALED_IN = [
+    "SELECT workspace_id, id, key AS field, value AS sealed FROM tenants_destination, jsonb_each_text(secrets)",
+    "SELECT workspace_id, id, key, value FROM tenants_source, jsonb_each_text(secrets)",
+    "SELECT workspace_id, id, key, value->>'sealed' FROM tenants_source, jsonb_each(former_secrets)",
+]
+KEY_IDS_IN_USE = "SELECT split_part(sealed, ':', 2), count(*) FROM ({}) AS secret GROUP BY 1"
 # A few of each key: one that is damaged says nothing about the others.
 SEALED = """
     SELECT key_id, workspace_id, id, field, sealed FROM (
         SELECT *, row_number() OVER (PARTITION BY key_id ORDER BY id) AS place FROM (
-            SELECT split_part(value, ':', 2) AS key_id, workspace_id, id, key AS field, value AS sealed
-            FROM tenants_destination, jsonb_each_text(secrets)
+            SELECT split_part(sealed, ':', 2) AS key_id, * FROM ({}) AS secret
         ) AS every
     ) AS numbered WHERE place <= 5
 """
@@ -69,13 +70,18 @@ def check_stored_key_ids(databases: Sequence[str] | None = None, **_: Any) -> li
     return found
 
 
+def over_all_sealed(statement: str) -> str:
+    """The statement with every place where something is sealed."""
+    return statement.format(" UNION ALL ".join(SEALED_IN))
+
+
 def key_ids_in_use(alias: str = "default") -> dict[str, int]:
     """How many stored credentials need which key."""
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT to_regclass('tenants_destination') IS NULL")
         if cursor.fetchone()[0]:
             return {}
-        cursor.execute(KEY_IDS_IN_USE)
+        cursor.execute(over_all_sealed(KEY_IDS_IN_USE))
         return {str(key_id): int(count) for key_id, count in cursor.fetchall()}
 
 
@@ -107,7 +113,7 @@ def _sealed(alias: str) -> list[tuple[str, UUID, UUID, str, str]]:
     if not key_ids_in_use(alias):
         return []
     with connections[alias].cursor() as cursor:
-        cursor.execute(SEALED)
+        cursor.execute(over_all_sealed(SEALED))
         return list(cursor.fetchall())
 
 

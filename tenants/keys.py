@@ -83,16 +83,20 @@ def shown_prefix(write_key: str) -> str:
 
 
 def find_source(write_key: str) -> SourceRef | None:
-    """The source that a live key names, or None. Works across workspaces: the key is what says which one."""
+    """The source that a live key names, or None. Works across workspaces: the key is what says which one.
+
+    The key of a webhook source opens its address alone: what comes by the tracking API is signed by nobody.
+    """
     found = (
-        WriteKey.unscoped.filter(digest=digest(write_key), source__deleted_at=None)
+        WriteKey.unscoped.filter(digest=digest(write_key), source__deleted_at=None, source__connector="")
         .select_related("source", "workspace")
         .first()
     )
-    return _as_ref(found) if found is not None and found.is_live(now()) else None
+    return source_ref(found) if found is not None and found.is_live(now()) else None
 
 
-def _as_ref(key: WriteKey) -> SourceRef:
+def source_ref(key: WriteKey) -> SourceRef:
+    """What ingest needs to know about a key's source, with workspace and source loaded."""
     source, workspace = key.source, key.workspace
     return SourceRef(
         workspace_id=workspace.pk,

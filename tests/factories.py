@@ -6,7 +6,18 @@ import itertools
 from typing import Any
 
 from tenants import services
-from tenants.models import Connection, Destination, Mapping, Member, OAuthApp, Source, User, Workspace
+from tenants.models import (
+    Connection,
+    Destination,
+    DestinationFilter,
+    Mapping,
+    Member,
+    OAuthApp,
+    Source,
+    SourceToggle,
+    User,
+    Workspace,
+)
 from tenants.services import Actor, GivenKey, IssuedKey
 
 TESTER = Actor(label="tests")
@@ -63,6 +74,17 @@ def make_connection(source: Source, destination: Destination) -> Connection:
 def make_mapping(destination: Destination, name: str = "", **content: Any) -> Mapping:
     content = {"action": "send", "trigger": 'type = "track"', "fields": {"data": {"@path": "$."}}, **content}
     return services.create_mapping(destination, name=name or f"Mapping {next(_numbers)}", **content, actor=TESTER)
+
+
+def make_filter(destination: Destination, name: str = "", **content: Any) -> DestinationFilter:
+    """A filter that drops whatever is said."""
+    content = {"condition": "all", "action": "drop", **content}
+    return services.create_filter(destination, name=name or f"Filter {next(_numbers)}", **content, actor=TESTER)
+
+
+def make_toggle(source: Source, destination: Destination, **content: Any) -> SourceToggle:
+    """A toggle that keeps every track call from the destination."""
+    return services.create_toggle(source, destination, **{"call": "track", **content}, actor=TESTER)
 
 
 def make_oauth_app(workspace: Workspace, slug: str = "", **options: Any) -> OAuthApp:

@@ -15,6 +15,7 @@ from hub.delivery.parts import Delivery
 from hub.delivery.replays.reader import reader_of
 from hub.events import cursors
 from hub.events.cursors import LogRow, Position
+from hub.lib import clock
 from hub.lib.postgres import PgConnection
 from hub.routing import decide
 
@@ -25,6 +26,7 @@ READ_BYTES = 1_000_000
 READ_BELOW = 200
 LOOK_AGAIN_SECONDS = 0.02
 LOOK_BESIDE_SECONDS = 0.25
+GATHER_SECONDS = 0.1
 ABOVE_HORIZON = """
 SELECT EXISTS (SELECT FROM event_log e WHERE e.workspace_id = %s AND e.epoch = %s
                AND (e.xid, e.seq) > (%s::text::xid8, %s) AND e.seq >= %s)
@@ -41,11 +43,22 @@ class ReadAhead:
         self._rows: deque[tuple[LogRow | None, Position]] = deque()
         self._limit = FIRST_READ_EVENTS
         self._look_at = 0.0
+        self._patience, self._full = 0.0, 1
 
     @property
     def has_rows(self) -> bool:
-        """Whether something that was read waits to be handed out."""
-        return bool(self._rows)
+        """Whether something that was read waits to be handed out, and not for others to share its call."""
+        return bool(self._rows) and not self.is_gathering
+
+    @property
+    def is_gathering(self) -> bool:
+        """Whether what there is would not fill a call, and is young enough to wait for more. Clocks that differ wait
+        less, never longer.
+        """
+        if not self._patience or not self.is_at_end or self.reader.is_over or len(self._rows) >= self._full:
+            return False
+        first = next((row for row, _ in self._rows if row is not None), None)
+        return first is not None and 0 <= (clock.now() - first.received_at).total_seconds() < self._patience
 
     @property
     def has_more(self) -> bool:
@@ -68,6 +81,8 @@ class ReadAhead:
         rows = self.reader.read(connection, self._limit)
         config.refresh(connection)
         place = self.reader.position
+        # Waiting holds a slot, which is worth more to others when there are few.
+        self._patience, self._full = 0.0 if is_crowded else config.patience_seconds, config.most_items
         self._rows.extend((row, Position(place.epoch, row.xid, row.seq)) for row in rows)
         if place != (self._rows[-1][1] if rows else before):
             self._rows.append((None, place))
@@ -82,18 +97,29 @@ class ReadAhead:
 
         No place when there is nothing. One epoch at a time.
         """
+        if self.is_gathering:
+            return [], None
         deliveries: list[Delivery] = []
         position: Position | None = None
+        accepted, is_eligible = None, False
         while self._rows and len(deliveries) < size:
             if position is not None and self._rows[0][1].epoch != position.epoch:
                 break
             row, position = self._rows.popleft()
-            if row is not None and decide.is_eligible(plan, row.source_id, (position.epoch, position.xid)):
+            if row is None:
+                continue
+            if accepted != (row.xid, row.source_id):  # events of one request share both
+                accepted = (row.xid, row.source_id)
+                is_eligible = decide.is_eligible(plan, row.source_id, (position.epoch, row.xid))
+            if is_eligible:
                 deliveries.append(Delivery(row))
         return deliveries, position
 
     def is_drained(self, connection: PgConnection) -> bool:
         """Whether there is nothing left to read; rows above the horizon are waited for, a moment at a time."""
+        if self.is_gathering:
+            time.sleep(GATHER_SECONDS)
+            self.is_at_end = False
         if self.has_more:
             return False
         if self.reader.is_over:

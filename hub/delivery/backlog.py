@@ -18,18 +18,20 @@ from psycopg.rows import dict_row
 
 from hub.delivery.leases import Lease
 from hub.delivery.parts import Delivery, RetryRef
+from hub.delivery.remote import RemoteJob
 from hub.delivery.retry import QUICK_BELOW_SECONDS, QUICK_STEPS_SECONDS
 from hub.delivery.waiting import Loaded, Waiting
 from hub.events import cursors
 from hub.lib.postgres import Row
 
 DUE = """
-SELECT r.id, r.mapping_id, r.seq, r.attempts, r.first_at, r.source_id, r.day, r.xid, r.batch_key,
+SELECT r.id, r.mapping_id, r.seq, r.attempts, r.first_at, r.source_id, r.day, r.xid, r.batch_key, r.state,
+    r.job_id, r.job_index, r.job_size, r.job_until,
     (SELECT count(*) FROM delivery_retry o WHERE o.pipeline_id = r.pipeline_id AND o.seq = r.seq) AS rows_of_event,
     EXISTS (SELECT FROM delivery_dead x WHERE x.destination_id = r.destination_id AND x.seq = r.seq
             AND x.pipeline_id = r.pipeline_id) AS has_dead
 FROM delivery_retry r
-WHERE r.pipeline_id = %(pipeline)s AND r.state IN ('retry', 'parked') AND r.next_run_at <= now()
+WHERE r.pipeline_id = %(pipeline)s AND r.next_run_at <= now()
 ORDER BY r.next_run_at
 LIMIT %(limit)s
 """
@@ -40,7 +42,8 @@ WITH head AS (
     WHERE r.pipeline_id = %(pipeline)s
     ORDER BY r.user_key, r.xid < pg_snapshot_xmax(pg_current_snapshot())::text::bigint, r.xid, r.seq
 )
-SELECT r.id, r.mapping_id, r.seq, r.attempts, r.first_at, r.source_id, r.day, r.xid, r.batch_key,
+SELECT r.id, r.mapping_id, r.seq, r.attempts, r.first_at, r.source_id, r.day, r.xid, r.batch_key, r.state,
+    r.job_id, r.job_index, r.job_size, r.job_until,
     (SELECT count(*) FROM delivery_retry o WHERE o.pipeline_id = r.pipeline_id AND o.seq = r.seq) AS rows_of_event,
     EXISTS (SELECT FROM delivery_dead x WHERE x.destination_id = r.destination_id AND x.seq = r.seq
             AND x.pipeline_id = r.pipeline_id) AS has_dead
@@ -51,12 +54,13 @@ LIMIT %(limit)s
 """
 # A batch that is repeated must have all its members again, whoever was found to be due.
 COMPANIONS = """
-SELECT r.id, r.mapping_id, r.seq, r.attempts, r.first_at, r.source_id, r.day, r.xid, r.batch_key,
+SELECT r.id, r.mapping_id, r.seq, r.attempts, r.first_at, r.source_id, r.day, r.xid, r.batch_key, r.state,
+    r.job_id, r.job_index, r.job_size, r.job_until,
     (SELECT count(*) FROM delivery_retry o WHERE o.pipeline_id = r.pipeline_id AND o.seq = r.seq) AS rows_of_event,
     EXISTS (SELECT FROM delivery_dead x WHERE x.destination_id = r.destination_id AND x.seq = r.seq
             AND x.pipeline_id = r.pipeline_id) AS has_dead
 FROM delivery_retry r
-WHERE r.pipeline_id = %(pipeline)s AND r.batch_key = ANY(%(keys)s) AND r.state = 'retry' AND NOT r.id = ANY(%(found)s)
+WHERE r.pipeline_id = %(pipeline)s AND r.batch_key = ANY(%(keys)s) AND r.state <> 'parked' AND NOT r.id = ANY(%(found)s)
 ORDER BY r.xid, r.seq
 """
 # The rows of users whose head is due within seconds, all of each; and of those named, due or not. A batch that must be
@@ -72,13 +76,14 @@ WITH mine AS (
     FROM mine ORDER BY user_key, is_late, xid, seq, next_run_at DESC
 ), due AS (
     SELECT * FROM head
-    WHERE state <> 'pending' AND (due_at < now() + make_interval(secs => %(within)s) OR user_key = ANY(%(wanted)s))
+    WHERE due_at < now() + make_interval(secs => %(within)s) OR user_key = ANY(%(wanted)s)
     ORDER BY due_at, user_key LIMIT %(limit)s
 ), taken AS (
     SELECT * FROM due
     UNION SELECT h.* FROM head h JOIN due d ON d.batch_key = h.batch_key AND h.batch_key <> ''
 )
-SELECT m.user_key, m.id, m.mapping_id, m.seq, m.attempts, m.first_at, m.source_id, m.batch_key,
+SELECT m.user_key, m.id, m.mapping_id, m.seq, m.attempts, m.first_at, m.source_id, m.batch_key, m.state,
+    m.job_id, m.job_index, m.job_size, m.job_until,
     CASE WHEN m.state = 'parked' THEN 0 ELSE extract(epoch FROM m.next_run_at - now()) END AS wait,
     t.attempts AS head_attempts,
     EXISTS (SELECT FROM delivery_dead x WHERE x.destination_id = m.destination_id AND x.seq = m.seq
@@ -143,21 +148,20 @@ def load_due(connection: Connection[Row], pipeline_id: int, workspace_id: UUID, 
     events = cursors.read_rows(connection, workspace_id, [row["seq"] for row in rows])
     refs: dict[int, list[RetryRef]] = {}
     for row in rows:
-        ref = RetryRef(
-            row["id"],
-            row["mapping_id"],
-            row["attempts"],
-            row["first_at"],
-            row["rows_of_event"],
-            row["has_dead"],
-            row["batch_key"],
-        )
-        refs.setdefault(row["seq"], []).append(ref)
+        refs.setdefault(row["seq"], []).append(_ref(row, row["rows_of_event"]))
     for group in refs.values():
         for ref in group:
             ref.siblings -= len(group)
     lost = [Lost(row["id"], row["source_id"], row["seq"]) for row in rows if row["seq"] not in events]
     return Due([Delivery(events[seq], group) for seq, group in refs.items() if seq in events], lost)
+
+
+def _ref(row: dict[str, Any], siblings: int) -> RetryRef:
+    """A row as the chunk that tries it knows it."""
+    is_pending = row["state"] == "pending"
+    job = RemoteJob(row["job_id"], row["job_index"], row["job_size"], row["job_until"]) if is_pending else None
+    known = (row["id"], row["mapping_id"], row["attempts"], row["first_at"])
+    return RetryRef(*known, siblings, row["has_dead"], row["batch_key"], job)
 
 
 def held_users(connection: Connection[Row], pipeline_id: int) -> dict[int, int]:
@@ -199,18 +203,7 @@ def load_chains(connection: Connection[Row], lease: Lease, wish: Wish) -> tuple[
         if seq in events:
             parts = list(group)
             siblings = rows_of_event[seq] - len(parts)
-            refs = [
-                RetryRef(
-                    row["id"],
-                    row["mapping_id"],
-                    row["attempts"],
-                    row["first_at"],
-                    siblings,
-                    row["has_dead"],
-                    row["batch_key"],
-                )
-                for row in parts
-            ]
+            refs = [_ref(row, siblings) for row in parts]
             due = now + max(float(row["wait"]) for row in parts)
             chains[user_key].append(Waiting(Delivery(events[seq], refs), due))
     return Loaded(chains, partial), lost

@@ -6,16 +6,17 @@ idempotency key stands for just these.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from uuid import UUID
+from typing import Protocol
 
 import orjson
 
+from hub.delivery.config import Rule
 from hub.delivery.parts import Part
-from hub.delivery.run import Run
 
-Key = tuple[UUID, str, bytes]
+Key = tuple[str, str, bytes]
 
 
 @dataclass(slots=True)
@@ -26,12 +27,20 @@ class Group:
     size: int = 0
 
 
+class Bounds(Protocol):
+    """How many events, and how many bytes of them, a call of a mapping may hold; 0 bytes for any size."""
+
+    def items_per_call(self, rule: Rule) -> int: ...
+
+    def bytes_per_call(self, rule: Rule) -> int: ...
+
+
 class Filling:
     """The batches of one chunk that wait for more."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Bounds) -> None:
         self._run = run
-        self._groups: dict[Key, Group] = {}
+        self._groups: defaultdict[Key, Group] = defaultdict(Group)
 
     def __bool__(self) -> bool:
         return bool(self._groups)
@@ -39,8 +48,8 @@ class Filling:
     def add(self, part: Part) -> Iterator[list[Part]]:
         """Put a part to others of its kind; gives the batches that are full now, one or two."""
         rule, frozen = part.rule, batch_key_of(part)
-        key = (rule.mapping_id, frozen, _batch_values(part))
-        group = self._groups.setdefault(key, Group())
+        key = (rule.place, frozen, _batch_values(part))
+        group = self._groups[key]
         if frozen:
             group.parts.append(part)
             return

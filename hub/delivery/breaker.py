@@ -1,7 +1,8 @@
 """When a pipeline's circuit opens, when it is probed and how it closes. Pure: time comes in as seconds.
 
 Thresholds are those of the field: half of at least ten calls in a minute, or five failures with no success for ten
-seconds. "Five in a row" alone would open a circuit every three thousand calls at 20 % failures.
+seconds. "Five in a row" alone would open a circuit every three thousand calls at 20 % failures. A hundred in a row do
+not come by chance: a busy destination that is gone need not fail for ten seconds, each call with a row of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ MIN_CALLS = 10
 FAILURE_SHARE = 0.5
 SILENT_FAILURES = 5
 SILENT_SECONDS = 10.0
+FAILURES_IN_A_ROW = 100
 FIRST_PROBE_SECONDS = 5.0
 LONGEST_PROBE_SECONDS = 300.0
 PROBES_TO_CLOSE = 3
@@ -59,6 +61,8 @@ class Window:
     def should_open(self, now: float, min_calls: int = MIN_CALLS) -> bool:
         """Whether so much failed lately that the destination, not the events, is at fault."""
         if self.failures_since_success >= SILENT_FAILURES and now - self.first_failure_at >= SILENT_SECONDS:
+            return True
+        if self.failures_since_success >= FAILURES_IN_A_ROW:
             return True
         return self.calls >= min_calls and self.failures >= self.calls * FAILURE_SHARE
 

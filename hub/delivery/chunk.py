@@ -9,23 +9,27 @@ builds requests when the lane has room, reads answers, and in the end holds ever
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from uuid import UUID
 
 import orjson
 
+from connectors.errors import PayloadError
 from connectors.http import ItemOutcome, Outcome
 from hub.delivery import drafts, prepare
 from hub.delivery.batches import Filling
 from hub.delivery.calls import Call
 from hub.delivery.config import Rule
+from hub.delivery.detours import Detours
 from hub.delivery.lanes import Lane
 from hub.delivery.outcomes import ChunkOutcome, RetryDraft, Status
 from hub.delivery.parts import Delivery, Part, RetryRef, Tag
 from hub.delivery.run import Run
+from hub.delivery.shaping import rejected, unread
+from hub.delivery.sinks.calls import SinkCall
 from hub.delivery.verdicts import Verdicts, halves
 from hub.events.cursors import Position
 from hub.expressions.errors import ExpressionError
-from hub.lib import clock
 from hub.lib.net import Answer
 from hub.observability import log, metrics
 from hub.routing import decide
@@ -51,6 +55,8 @@ class Chunk:
         self._ready: deque[Call] = deque()
         self._resumed: deque[Delivery] = deque()
         self._filling = Filling(run)
+        self._detours = Detours(run, self.verdicts, self._ready, self._build, self.crashed)
+        self._is_leaving = False
         self._open_calls = 0
         self._waiting = 0
         self._loose: set[Delivery] = set()
@@ -66,6 +72,23 @@ class Chunk:
             return None
         if not self.run.may_call():
             return None
+        self._make_ready()
+        while self._ready:
+            call = self._ready[0]
+            is_write = isinstance(call, SinkCall)
+            if is_write and not (self.run.may_call() and self._detours.starts_write(call, self._written)):
+                return None
+            self._ready.popleft()
+            self._open_calls += 1
+            self.run.count_call(len(call.tag.parts))  # type: ignore[attr-defined]
+            if not is_write:
+                return call
+            self._make_ready()
+        self.finish_if_done()
+        return None
+
+    def _make_ready(self) -> None:
+        """Prepare events until there is a call to make."""
         while not self._ready and self.run.fault is None:
             delivery = self._next_delivery()
             if delivery is None:
@@ -73,21 +96,29 @@ class Chunk:
             self._begin(delivery)
         if not self._ready and not self._has_rest():
             self._flush_all()
-        if self._ready:
-            self._open_calls += 1
-            call = self._ready.popleft()
-            self.run.count_call(len(call.tag.parts))  # type: ignore[attr-defined]
-            return call
-        self.finish_if_done()
-        return None
 
     def finish(self, call: Call, answer: Answer) -> None:
         """Judge an answer for every event it covers."""
         self._open_calls -= 1
         tag: Tag = call.tag  # type: ignore[assignment]
-        for parts in self.verdicts.judge(call, tag, answer):
-            self._build(parts[0].rule, parts)
+        if not self._detours.finish(call, tag, answer):
+            for parts in self.verdicts.judge(call, tag, answer):
+                self._build(parts[0].rule, parts)
         self.finish_if_done()
+
+    def _written(self, call: Call, items: list[ItemOutcome], answer: Answer) -> None:
+        """A write has ended, perhaps after the lane was left."""
+        self._open_calls -= 1
+        try:
+            for parts in self._detours.judge_write(call, items, answer):
+                self._build(parts[0].rule, parts)
+            if not self._is_leaving:
+                self.finish_if_done()
+        except Exception as error:  # noqa: BLE001 - as the sender does for calls of its own
+            self.crashed(error)
+        if self._is_leaving and not self._open_calls:
+            self._complete()
+        self.run.kick()
 
     def crashed(self, error: BaseException) -> None:
         """Our own bug: what is not decided stays at the cursor, the pipeline pauses and the log tells."""
@@ -95,8 +126,10 @@ class Chunk:
         self.run.fail(prepare.bug_fault(error))
 
     def stopped(self) -> None:
-        """The lane was stopped and nothing of this chunk is under way any more."""
-        self._complete()
+        """The lane was stopped and no call of this chunk is under way any more; a write may still be."""
+        self._is_leaving = True
+        if not self._open_calls:
+            self._complete()
 
     # Starting
 
@@ -171,46 +204,74 @@ class Chunk:
         plan = config.plan
         refusal = decide.refusal_now(plan, row.source_id)
         if refusal:
-            return self._refuse_all(delivery, refusal)
+            return self._refuse(delivery.refs, refusal)
         if not row.body:
-            return self._refuse_all(delivery, decide.ERASED)
+            return self._refuse(delivery.refs, decide.ERASED)
+        if config.unread and not delivery.refs and decide.is_silent(row.body):
+            for mapping_id in config.unread:
+                self._add_part(delivery, unread(row.body), mapping_id, None)
+            return ""
+        refs = self._ask_jobs(delivery) if delivery.refs else delivery.refs
+        if delivery.refs and not refs:
+            return "" if delivery.open_parts else decide.NO_MATCHING_MAPPING
         message = orjson.loads(row.body)
-        decision = decide.decide(plan, message)
+        decision = decide.decide(plan, message, row.source_id)
         if decision.reason:
-            return self._refuse_all(delivery, decision.reason)
-        if delivery.refs:
-            return self._retry_parts(delivery, message, decision.mapping_ids)
+            return self._refuse(refs, decision.reason)
+        message = message if decision.changed is None else decision.changed
+        if refs:
+            return self._retry_parts(delivery, refs, message, decision.mapping_ids)
         for mapping_id in decision.mapping_ids:
             self._add_part(delivery, message, mapping_id, None)
         return ""
 
-    def _retry_parts(self, delivery: Delivery, message: dict[str, object], matching: tuple[UUID, ...]) -> str:
+    def _ask_jobs(self, delivery: Delivery) -> list[RetryRef]:
+        """What the receiver has taken on is beyond filters and triggers: how it ended is all that is to be told.
+
+        Gives the other rows.
+        """
+        config = self.run.config
+        for ref in delivery.refs:
+            rule = config.rules.get(ref.mapping_id) if ref.mapping_id is not None else None
+            if ref.job is not None and rule is None:
+                self.outcome.gone.append(ref.retry_id)
+            elif ref.job is not None and rule is not None:
+                delivery.open_parts += 1
+                self._detours.polls.add(Part(delivery, rule, prepare.accepted(config, delivery.row), ref))
+        return [ref for ref in delivery.refs if ref.job is None]
+
+    def _retry_parts(
+        self, delivery: Delivery, refs: Sequence[RetryRef], message: dict[str, object], matching: tuple[UUID, ...]
+    ) -> str:
         """Only the parts that failed are sent again; a mapping that no longer applies has nothing to send.
 
         A row without a mapping stands for every part that has no row of its own.
         """
-        own: dict[UUID | None, RetryRef] = {ref.mapping_id: ref for ref in delivery.refs}
+        own: dict[UUID | None, RetryRef] = {ref.mapping_id: ref for ref in refs}
         found = [(mapping_id, own.get(mapping_id) or own.get(None)) for mapping_id in matching]
         used = {ref.retry_id for _, ref in found if ref is not None}
-        self.outcome.gone += [ref.retry_id for ref in delivery.refs if ref.retry_id not in used]
+        self.outcome.gone += [ref.retry_id for ref in refs if ref.retry_id not in used]
         for mapping_id, ref in found:
             if ref is not None:
                 self._add_part(delivery, message, mapping_id, ref)
         return "" if used else decide.NO_MATCHING_MAPPING
 
-    def _refuse_all(self, delivery: Delivery, reason: str) -> str:
-        self.outcome.gone += [ref.retry_id for ref in delivery.refs]
+    def _refuse(self, refs: Sequence[RetryRef], reason: str) -> str:
+        self.outcome.gone += [ref.retry_id for ref in refs]
         return reason
 
     def _add_part(self, delivery: Delivery, message: dict[str, object], mapping_id: UUID, ref: RetryRef | None) -> None:
         config, row = self.run.config, delivery.row
         rule = config.rules[mapping_id]
-        part = Part(delivery, rule, prepare.delivery_id(config, rule, row), None, ref)
+        part = Part(delivery, rule, prepare.accepted(config, row), ref)
         delivery.open_parts += 1
         try:
             part.payload = rule.transform(message)
         except ExpressionError as error:
             self.verdicts.bury(part, ItemOutcome(0, Outcome.REJECTED, 0, "mapping_failed", str(error)))
+            return
+        except PayloadError as error:
+            self.verdicts.bury(part, rejected(error))
             return
         except Exception as error:
             logger.exception("mapping_crashed", mapping=str(mapping_id))
@@ -225,16 +286,20 @@ class Chunk:
     def _flush_all(self) -> None:
         for parts in self._filling.flush():
             self._build(parts[0].rule, parts)
+        self._detours.polls.flush()
 
     def _build(self, rule: Rule, parts: list[Part]) -> None:
         """Make the calls for these parts of one mapping; a connector that fails is our bug, the event is kept."""
-        now = clock.now()
+        if self._detours.looks_up(rule, parts):
+            return
         calls: list[Call] = []
+        decided: list[tuple[Part, ItemOutcome]] = []
         try:
-            for spec in prepare.build(self.run.config, rule, parts, now):
-                covered = [parts[index] for index in spec.covers]
-                key, tag = covered[0].delivery_id, Tag(covered, spec)
-                calls.append(prepare.make_call(spec, key, tag, now, is_replay=self.run.config.is_replay))
+            for made in prepare.calls_of(self.run.config, rule, parts):
+                if isinstance(made, Call):
+                    calls.append(made)
+                else:
+                    decided.append(made)
         except Exception as error:
             logger.exception("connector_build_failed", connector=self.run.config.connector.slug)
             self.verdicts.blame_ourselves(parts, error)
@@ -242,8 +307,10 @@ class Chunk:
         if any(self._filling.is_over_limit(call.tag.parts, call.body) for call in calls):  # type: ignore[attr-defined]
             for half in halves(parts):
                 self._build(rule, half)
-        else:
-            self._ready.extend(calls)
+            return
+        self._ready.extend(calls)
+        for part, item in decided:
+            self.verdicts.decide(part, item)
 
     # Order
 
@@ -251,7 +318,7 @@ class Chunk:
         """Let the next event of the same user go, or park those behind a failed one."""
         book, key = self.run.book, delivery.row.user_key
         is_loose = delivery in self._loose
-        if delivery.has_retry:
+        if delivery.has_retry or delivery.has_pending:
             self.outcome.held.append(delivery)
             if is_loose:
                 book.park(key)
@@ -288,7 +355,7 @@ class Chunk:
     # Ending
 
     def finish_if_done(self) -> None:
-        if self._open_calls or self._ready or self._filling or self._has_rest():
+        if self._open_calls or self._ready or self._filling or self._detours or self._has_rest():
             return
         if self.verdicts.holds_back:
             self.verdicts.decide_forbidden()
@@ -303,8 +370,7 @@ class Chunk:
     def _complete(self) -> None:
         """Give the chunk back to its turn; parts that were prepared and never sent are undecided."""
         if not self.is_done:
-            for call in self._ready:
-                self.verdicts.leave_undecided(call.tag.parts)  # type: ignore[attr-defined]
+            self._detours.give_up(self._ready)
             for parts in self._filling.flush():
                 self.verdicts.leave_undecided(parts)
             self.verdicts.conclude()

@@ -6,46 +6,42 @@ what is read afterwards must be judged by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from psycopg import Connection as PgConnection
 
 from connectors import http, registry
-from connectors.base import ALL_CALLS, Action, Connector
+from connectors.base import Action, Connector
 from connectors.errors import ConnectorError
 from connectors.http import ItemOutcome, RequestSpec, Response
 from connectors.settings import secret_values
+from hub.delivery.grants.needs import Need, need_of
+from hub.delivery.grants.signing import Signer
+from hub.delivery.origins import Origins, origins_of
 from hub.delivery.replays import scope as scopes
 from hub.delivery.replays.scope import Matches
+from hub.delivery.shaping import Transform, compile_transform, hands_on
+from hub.delivery.stored import (
+    Stored,
+    StoredMapping,
+    UnusableDestination,
+    checks_of,
+    mappings_of,
+    read_stored,
+    route_of,
+)
 from hub.expressions.errors import ExpressionError
-from hub.expressions.filters import compile_filter, parse_fql
-from hub.expressions.mappings import compile_mapping
 from hub.lib.crypto import CryptoError
 from hub.lib.postgres import Row
 from hub.routing.decide import Interval, Link, Plan, Route
+from hub.routing.rules import Rules
 from tenants import credentials
-
-WHOLE_EVENT = {"@path": "$."}
-Transform = Callable[[dict[str, object]], object]
 
 NOTHING = Plan(False, False, frozenset(), (), {}, ())
 
-STORED = """
-SELECT d.name, d.connector, d.settings, d.secrets, d.is_enabled, d.deleted_at IS NOT NULL, d.ordering, d.retry_hours,
-       d.rate_limit, d.status, d.shards, d.past_cap,
-       coalesce((SELECT json_agg(json_build_object('id', m.id, 'name', m.name, 'action', m.action,
-                                                   'trigger', m.trigger, 'fields', m.fields, 'version', m.version)
-                                 ORDER BY m.position, m.id)
-                 FROM tenants_mapping m
-                 WHERE m.workspace_id = d.workspace_id AND m.destination_id = d.id AND m.is_enabled), '[]')
-FROM tenants_destination d
-WHERE d.workspace_id = %(workspace)s AND d.id = %(destination)s
-"""
 SUBSCRIPTION = """
 SELECT k.id, k.source_id, k.is_enabled AND s.deleted_at IS NULL, i.from_epoch, i.from_xid, i.until_epoch, i.until_xid
 FROM tenants_connection k
@@ -71,10 +67,6 @@ ORDER BY 1
 """
 
 
-class UnusableDestination(Exception):
-    """The destination cannot be used as it is set up; the owner must act. The message is for the owner."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One mapping, compiled: what it makes of an event and which action takes it."""
@@ -86,36 +78,8 @@ class Rule:
     transform: Transform
     items_per_call: int
     max_bytes: int
-
-
-class Stored(NamedTuple):
-    """A destination's rows as they are stored, credentials sealed; equal rows compile to the same configuration."""
-
-    name: str
-    connector: str
-    settings: dict[str, object]
-    secrets: dict[str, str]
-    is_enabled: bool
-    is_deleted: bool
-    ordering: str
-    retry_hours: float
-    rate_limit: dict[str, float] | None
-    status: str
-    shards: int
-    past_cap: str
-    mappings: list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMapping:
-    """An enabled mapping as it is stored."""
-
-    mapping_id: UUID
-    name: str
-    action: str
-    trigger: str
-    fields: dict[str, Any]
-    version: int
+    max_wait_s: float = 0.0
+    hands_on: bool = False
 
 
 @dataclass(slots=True)
@@ -129,16 +93,22 @@ class Config:
     prepared: object
     rules: dict[UUID, Rule]
     routes: tuple[Route, ...]
+    checks: Rules | None
     calls_per_second: float | None
     secrets: tuple[str, ...]
     public_url: str
+    origins: Origins = field(default_factory=Origins)
     subscription: list[Row] = field(default_factory=list)
     plan: Plan = NOTHING
+    # Mappings that apply to every event whatever is in it, and hand it on; none when events have to be read.
+    unread: tuple[UUID, ...] = ()
     last_accepted: tuple[UUID, datetime] | None = None
     accepted_texts: tuple[str, str] = ("", "")
     replay_id: UUID | None = None
     replay_matches: Matches | None = None
     replay_per_second: float | None = None
+    need: Need | None = None
+    signer: Signer | None = None  # put here by a task thread before requests are made, and anew with each new token
 
     @property
     def is_replay(self) -> bool:
@@ -166,6 +136,12 @@ class Config:
         return max((rule.items_per_call for rule in self.rules.values()), default=1)
 
     @property
+    def patience_seconds(self) -> float:
+        """How long events may wait for their calls to fill: no longer than the least patient mapping has it."""
+        waits = [rule.max_wait_s if rule.items_per_call > 1 else 0.0 for rule in self.rules.values()]
+        return min(waits, default=0.0)
+
+    @property
     def limits_items(self) -> bool:
         """Whether the rate limit in force counts events, not calls: the vendor's own, where the owner set none."""
         return self.stored.rate_limit is None and any(limit.unit == "items" for limit in self.connector.rate_limits)
@@ -190,11 +166,19 @@ class Config:
             names = frozenset({self.connector.name, self.stored.name})
             self.subscription = rows
             plan = plan_of(rows, self.destination_id, names, self.routes, is_deleted=self.stored.is_deleted)
-            self.plan = replace(plan, chosen=self.replay_matches) if self.replay_matches else plan
+            self.take_plan(replace(plan, chosen=self.replay_matches, rules=self.checks))
+
+    def take_plan(self, plan: Plan) -> None:
+        """Route by this plan from now on."""
+        looks_inside = plan.chosen or plan.rules or any(route.matches for route in plan.routes)
+        hands_on = not looks_inside and all(rule.hands_on for rule in self.rules.values())
+        self.plan, self.unread = plan, tuple(self.rules) if hands_on else ()
 
     def versions(self) -> dict[str, object]:
         """What a batch row says about the rules in force. It only ever gains keys; readers skip unknown ones."""
+        filters = [[each["filter_id"], each["version"]] for each in self.stored.filters]
         return {
+            **({"filters": filters} if filters else {}),
             "version": 1,
             "connector": f"{self.connector.slug}@{self.connector.version}",
             "mappings": [[str(rule.mapping_id), rule.version] for rule in self.rules.values()],
@@ -212,14 +196,26 @@ def load(
 
     Raises UnusableDestination when the destination cannot be used as it is set up.
     """
-    values = {"workspace": workspace_id, "destination": destination_id}
-    stored = Stored._make(connection.execute(STORED, values).fetchall()[0])
+    stored = read_stored(connection, workspace_id, destination_id)
     subscription = read_subscription(connection, workspace_id, destination_id, replay_id)
     if known is not None and known.stored == stored:
         known.take_over(subscription)
         return known
+    config = compile_stored(workspace_id, destination_id, stored, replay_id)
+    if replay_id is not None:
+        scope = scopes.read(connection, replay_id)
+        config.replay_matches, config.replay_per_second = _trigger(scope.trigger), scope.per_second
+    config.take_over(subscription)
+    return config
+
+
+def compile_stored(workspace_id: UUID, destination_id: UUID, stored: Stored, replay_id: UUID | None = None) -> Config:
+    """Compile what is stored of a destination; who is subscribed to it is still to be taken over.
+
+    Raises UnusableDestination.
+    """
     connector, opened, prepared, compiled = _usable(workspace_id, destination_id, stored)
-    config = Config(
+    return Config(
         workspace_id=workspace_id,
         destination_id=destination_id,
         stored=stored,
@@ -227,16 +223,14 @@ def load(
         prepared=prepared,
         rules={rule.mapping_id: rule for rule, _ in compiled},
         routes=tuple(route for _, route in compiled),
+        checks=checks_of(stored),
         calls_per_second=_rate(stored.rate_limit, connector),
         secrets=secret_values(connector, opened),
         public_url=settings.PUBLIC_URL,
+        origins=origins_of(connector, opened, settings.PUBLIC_URL),
         replay_id=replay_id,
+        need=need_of(connector, opened),
     )
-    if replay_id is not None:
-        scope = scopes.read(connection, replay_id)
-        config.replay_matches, config.replay_per_second = _trigger(scope.trigger), scope.per_second
-    config.take_over(subscription)
-    return config
 
 
 def _trigger(text: str) -> Matches | None:
@@ -264,8 +258,8 @@ def _usable(
         raise UnusableDestination("Its credentials cannot be opened with the keys in SECRETS_KEYS.") from error
     except (ConnectorError, KeyError, ValueError) as error:
         raise UnusableDestination(f"The settings cannot be used: {type(error).__name__}.") from error
-    mappings = [StoredMapping(UUID(each.pop("id")), **each) for each in map(dict, stored.mappings)]
-    return connector, opened, prepared, [_compile(each, destination_id, connector, opened) for each in mappings]
+    compiled = [_compile(each, destination_id, connector, opened) for each in mappings_of(stored)]
+    return connector, opened, prepared, compiled
 
 
 def read_subscription(
@@ -300,11 +294,10 @@ def plan_of(
 def _compile(
     mapping: StoredMapping, destination_id: UUID, connector: Connector, opened: dict[str, object]
 ) -> tuple[Rule, Route]:
+    route = route_of(mapping)
     try:
         action = connector.action(mapping.action)
-        transform = compile_mapping(mapping.fields)
-        takes_all = not mapping.trigger.strip() or mapping.trigger == ALL_CALLS
-        matches = None if takes_all else compile_filter(parse_fql(mapping.trigger))
+        transform = compile_transform(action, mapping.fields)
     except (KeyError, ExpressionError) as error:
         raise UnusableDestination(f"The mapping {mapping.name!r} cannot be used: {error}") from error
     rule = Rule(
@@ -312,11 +305,26 @@ def _compile(
         place=f"{destination_id}|{mapping.mapping_id}",
         version=mapping.version,
         action=action,
-        transform=_whole_event(mapping.fields) or transform,
-        items_per_call=action.items_per_call(opened),
-        max_bytes=action.batch.max_bytes if action.batch else 0,
+        transform=transform,
+        items_per_call=_bounded(mapping, "max_items", action.items_per_call(opened)),
+        max_bytes=_bounded(mapping, "max_bytes", action.batch.max_bytes) if action.batch else 0,
+        max_wait_s=_wait(mapping, action),
+        hands_on=hands_on(action, mapping.fields),
     )
-    return rule, Route(mapping.mapping_id, matches)
+    return rule, route
+
+
+def _bounded(mapping: StoredMapping, name: str, most: int) -> int:
+    """The mapping's own limit, which can only be tighter than the action's; 0 is none."""
+    chosen = int((mapping.batch or {}).get(name, most))
+    return min(chosen, most) if most else chosen
+
+
+def _wait(mapping: StoredMapping, action: Action) -> float:
+    """How long an event may wait for others to share its call: not at all, unless the mapping says so."""
+    if action.batch is None or mapping.batch is None:
+        return 0.0
+    return min(float(mapping.batch.get("max_wait_s", 0.0)), action.batch.max_wait_s)
 
 
 def _rate(limit: dict[str, float] | None, connector: Connector) -> float | None:
@@ -326,11 +334,3 @@ def _rate(limit: dict[str, float] | None, connector: Connector) -> float | None:
     declared = connector.rate_limits
     units = ("items",) if any(each.unit == "items" for each in declared) else ("requests",)
     return min((each.amount / each.per_seconds for each in declared if each.unit in units), default=None)
-
-
-def _whole_event(fields: object) -> Transform | None:
-    """A short cut for the commonest mapping, one field that holds the event as it is."""
-    if not isinstance(fields, dict) or len(fields) != 1:
-        return None
-    [(key, value)] = fields.items()
-    return (lambda event: {key: event}) if value == WHOLE_EVENT else None

@@ -13,11 +13,13 @@ from hub.delivery import record, retry
 from hub.delivery.calls import Call
 from hub.delivery.outcomes import AttemptDraft, ChunkOutcome, DeadDraft, RetryDraft
 from hub.delivery.parts import Delivery, Part
+from hub.delivery.remote import RemoteJob
 from hub.delivery.run import CONNECTOR_BUG, Run
 from hub.lib import clock
 from hub.lib.net import Answer
 
 UNDECIDED = "undecided"
+PENDING = "pending"
 BUG_ATTEMPTS = 2
 BUG_DELAY_SECONDS = 10.0
 WORDS_READ, WORDS_KEPT = 2_048, 200
@@ -75,7 +77,7 @@ def retry_draft(run: Run, part: Part, item: ItemOutcome, *, is_free: bool = Fals
         now = clock.now()
         decision = retry.decide(
             failed_count=attempts,
-            first_tried_at=ref.first_at if ref and ref.attempts else now,
+            first_tried_at=ref.first_at if ref and (ref.attempts or ref.job) else now,
             now=now,
             retry_hours=run.config.stored.retry_hours,
             chance=run.chance,
@@ -94,6 +96,23 @@ def retry_draft(run: Run, part: Part, item: ItemOutcome, *, is_free: bool = Fals
         reason=item.reason,
         status_code=item.status,
         retry_id=ref.retry_id if ref is not None and ref.mapping_id is not None else None,
+    )
+
+
+def pending_draft(part: Part, job: RemoteJob, key: str, delay: float, status: int) -> RetryDraft:
+    """The row of a part on which the receiver works. Nothing has failed: that counts once it is known."""
+    ref = part.ref
+    return RetryDraft(
+        row=part.delivery.row,
+        mapping_id=part.rule.mapping_id,
+        state="pending",
+        attempts=ref.attempts if ref is not None else 0,
+        delay=delay,
+        reason=PENDING,
+        status_code=status,
+        retry_id=ref.retry_id if ref is not None and ref.mapping_id is not None else None,
+        batch_key=key,
+        job=job,
     )
 
 

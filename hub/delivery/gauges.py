@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from hub.lib.postgres import PgConnection
 from hub.observability import log, metrics
-from tenants.checks import KEY_IDS_IN_USE
+from tenants.checks import KEY_IDS_IN_USE, over_all_sealed
 from tenants.credentials import ring
 
 HORIZON_ALARM_SECONDS = 5.0
@@ -73,7 +73,8 @@ class Measure:
             _tell_blocker(connection, lag)
         ages = {str(slug): float(str(age)) for slug, age in connection.execute(OLDEST).fetchall()}
         self._publish_ages(ages)
-        _publish_keys({str(key): int(str(count)) for key, count in connection.execute(KEY_IDS_IN_USE).fetchall()})
+        found = connection.execute(over_all_sealed(KEY_IDS_IN_USE).encode()).fetchall()
+        _publish_keys({str(key): int(str(count)) for key, count in found})
 
     def _publish_ages(self, ages: Mapping[str, float]) -> None:
         """The oldest of all without a workspace, as an empty label is none; then those furthest behind."""

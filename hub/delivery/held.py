@@ -115,7 +115,7 @@ class HeldEvents(Chunk):
         self.next_due = self._timers[0][0] if self._timers else inf
         if len(self.outcome.decided) >= FLUSH_EVENTS or now - self._flushed_at > FLUSH_SECONDS:
             self.flush()
-        if self._startable or self._resumed or self._ready or self._filling:
+        if self._startable or self._resumed or self._ready or self._filling or self._detours.polls:
             return super().next_call()
         return None
 
@@ -297,7 +297,7 @@ class HeldEvents(Chunk):
         chain = self._chains[row.user_key]
         chain.changed_in = self._portion
         del self._under_way[row.seq]
-        if delivery.has_retry:
+        if delivery.has_retry or delivery.has_pending:
             self.outcome.held.append(delivery)
         else:
             chain.out.discard(row.seq)
@@ -357,6 +357,6 @@ class HeldEvents(Chunk):
 
 def is_begun(delivery: Delivery, gone: set[int]) -> bool:
     """Whether a part of this event has ended while others are under way."""
-    if delivery.has_delivered or delivery.has_retry or delivery.has_dead or delivery.undecided:
+    if delivery.has_delivered or delivery.has_retry or delivery.has_pending or delivery.has_dead or delivery.undecided:
         return True
     return any(ref.retry_id in gone for ref in delivery.refs)

@@ -1,11 +1,14 @@
 """How far pipelines are behind and how long they will need: from count rows and their own pace, never from the log.
 
-The pace is that of a pipeline's last turns that had more to do than time, the waits between them included. So the
-estimate holds as long as the receiver and the load stay as they are, and says nothing when nothing is known.
+The pace is that of a pipeline's last turns that had more to do than time, the waits between them included; before the
+first of them, what its rate limit allows, or else what it has shown with the little there was. What comes in meanwhile
+has to be sent as well, and a pipeline that is held begins only when its hold is over. So the estimate holds as long as
+the receiver and the load stay as they are, and says nothing when nothing is known.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,20 +16,26 @@ from datetime import datetime
 from django.db import connection
 
 # Of the range that holds the cursor a part is taken, as if its transactions were alike; users are taken to be spread
-# evenly over shards.
+# evenly over shards. What came in lately is what of it is at most two minutes old: whoever is behind has all of that
+# before him. One that is off goes on whatever its status is, for what waits ends as filtered.
 WAITING = """
-SELECT p.id, p.shard_count, p.drain_rate, coalesce(p.held_until > now(), false) OR d.status <> 'active' AS is_held,
-       w.waiting, w.since
+SELECT p.id, p.shard_count, coalesce(p.drain_rate, p.busy_rate),
+       (d.status = 'active' OR NOT d.is_enabled) AND p.held_by_replay IS NULL AS goes_on,
+       greatest(0, extract(epoch FROM p.held_until - now()))::float8 AS hold, w.waiting, w.since,
+       w.lately / greatest(extract(epoch FROM now() - w.lately_since), 10)::float8 AS inflow
 FROM delivery_pipeline p
 JOIN tenants_destination d ON d.id = p.destination_id
 LEFT JOIN LATERAL (
-    SELECT min(c.at) AS since, sum(c.accepted * CASE
-        WHEN c.epoch > p.cursor_epoch OR c.xid_from::text::bigint > p.cursor_xid THEN 1.0
-        ELSE (c.xid_to::text::bigint - p.cursor_xid)::float8
-             / (c.xid_to::text::bigint - c.xid_from::text::bigint + 1) END) AS waiting
+    SELECT min(c.at) AS since, sum(part.waiting) AS waiting,
+           sum(part.waiting) FILTER (WHERE c.at > now() - interval '2 minutes') AS lately,
+           min(c.at) FILTER (WHERE c.at > now() - interval '2 minutes') AS lately_since
     FROM tenants_connection k
     JOIN event_count c ON c.workspace_id = p.workspace_id AND c.source_id = k.source_id AND c.accepted > 0
         AND (c.epoch = p.cursor_epoch AND c.xid_to > p.cursor_xid::text::xid8 OR c.epoch > p.cursor_epoch)
+    CROSS JOIN LATERAL (SELECT c.accepted * CASE
+        WHEN c.epoch > p.cursor_epoch OR c.xid_from::text::bigint > p.cursor_xid THEN 1.0
+        ELSE (c.xid_to::text::bigint - p.cursor_xid)::float8
+             / (c.xid_to::text::bigint - c.xid_from::text::bigint + 1) END AS waiting) part
     WHERE k.workspace_id = p.workspace_id AND k.destination_id = p.destination_id
       AND EXISTS (SELECT FROM tenants_subscriptioninterval i WHERE i.workspace_id = p.workspace_id
           AND i.kind = 'connection' AND i.object_id = k.id
@@ -47,7 +56,8 @@ LIVE = "SELECT id FROM delivery_pipeline WHERE kind = 'live'"
 class Backlog:
     """What waits for a pipeline beyond its cursor, since when, how long it will take, and rows to be tried again.
 
-    `seconds_to_drain` is None while nobody can say: nothing is known of its pace yet, or it is held.
+    `seconds_to_drain` is None while nobody can say: nothing is known of its pace yet, or it waits for somebody. It is
+    infinite when more comes in than it can send.
     """
 
     waiting: int = 0
@@ -64,9 +74,9 @@ def backlog_of(pipeline_ids: Sequence[int]) -> dict[int, Backlog]:
         cursor.execute(RETRYING, [ids])
         retrying = dict(cursor.fetchall())
         cursor.execute(WAITING, [ids])
-        for key, shards, rate, is_held, waiting, since in cursor.fetchall():
+        for key, shards, rate, goes_on, hold, waiting, since, inflow in cursor.fetchall():
             count = round(float(waiting or 0) / shards)
-            left = seconds_to_drain(count, None if is_held else rate)
+            left = seconds_to_drain(count, rate if goes_on else None, float(inflow or 0) / shards, hold or 0.0)
             found[key] = Backlog(count, since if count else None, left, retrying.get(key, 0))
     return found
 
@@ -78,11 +88,13 @@ def backlogs() -> dict[int, Backlog]:
         return backlog_of([row[0] for row in cursor.fetchall()])
 
 
-def seconds_to_drain(waiting: int, rate: float | None) -> float | None:
-    """How long so many events take at this rate."""
+def seconds_to_drain(waiting: int, rate: float | None, inflow: float = 0.0, hold: float = 0.0) -> float | None:
+    """How long so many events take at this rate, from the end of a hold on, while others come in."""
     if not waiting:
         return 0.0
-    return waiting / rate if rate else None
+    if not rate:
+        return None
+    return hold + (waiting + inflow * hold) / (rate - inflow) if rate > inflow else math.inf
 
 
 def longest(backlogs: Iterable[Backlog]) -> float | None:
@@ -95,6 +107,8 @@ def in_words(seconds: float | None) -> str:
     """A time to drain as people say it."""
     if seconds is None:
         return "unknown"
+    if math.isinf(seconds):
+        return "never at this load"
     if seconds < 60:
         return f"{round(seconds)} s"
     return f"{round(seconds / 60)} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"

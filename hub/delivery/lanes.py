@@ -83,11 +83,10 @@ class Lane:
 
     def is_ready(self) -> bool:
         """Whether another call may start, if a work has one to give."""
-        return (
-            bool(self.seats)
-            and not self.is_blocked
-            and len(self.flying) < min(self._window, max(1, self.max_in_flight))
-        )
+        if not self.seats or self.is_blocked:
+            return False
+        most = self._window if self._window < self.max_in_flight else self.max_in_flight
+        return len(self.flying) < (most or 1)
 
     def learned(self) -> Learned:
         return Learned(self._window, self.is_slow, self._good_count, self._smoothed_ms)

@@ -70,8 +70,10 @@ SET lease_until = NULL, owner = '', wanted = false, is_slow = %(is_slow)s,
     crash_count = CASE WHEN %(is_calm)s THEN 0 ELSE p.crash_count END,
     crash_seq = CASE WHEN %(is_calm)s THEN NULL ELSE p.crash_seq END,
     floor_seq = greatest(p.floor_seq, %(floor)s),
-    drain_rate = CASE WHEN %(pace)s::float8 IS NULL THEN p.drain_rate
-                      ELSE coalesce((p.drain_rate + %(pace)s::float8) / 2, %(pace)s::float8) END,
+    drain_rate = least(%(allowed)s::float8, CASE WHEN %(full)s::float8 IS NULL THEN p.drain_rate
+                      ELSE coalesce((p.drain_rate + %(full)s::float8) / 2, %(full)s::float8) END),
+    busy_rate = CASE WHEN %(busy)s::float8 IS NULL THEN p.busy_rate
+                     ELSE coalesce((p.busy_rate + %(busy)s::float8) / 2, %(busy)s::float8) END,
     next_run_at = CASE
         WHEN b.wanted OR %(has_more)s THEN greatest(now() + make_interval(secs => %(wait)s), p.held_until)
         ELSE greatest(CASE WHEN p.held_until > now() THEN p.held_until END,
@@ -88,6 +90,20 @@ CRASHES = """
 UPDATE delivery_pipeline SET crash_count = %s, crash_seq = NULL, inflight_seq = NULL WHERE id = %s AND fence = %s
 """
 ORDER_BREAKS = "UPDATE delivery_pipeline SET order_breaks = order_breaks + %s WHERE id = %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How quick a turn was, in events a second, while more waited than it may send; how quick it could be, by how long
+    it was busy with less; and what a rate limit allows. What is not known is None.
+    """
+
+    full: float | None = None
+    busy: float | None = None
+    allowed: float | None = None
+
+
+UNKNOWN_PACE = Pace()
 
 
 @dataclass(slots=True)
@@ -197,12 +213,11 @@ def release(
     is_calm: bool = False,
     has_run: bool = True,
     wait_seconds: float = 0.0,
-    pace: float | None = None,
+    pace: Pace = UNKNOWN_PACE,
 ) -> bool:
     """Let go and note when to look again. True when someone wished for another look meanwhile.
 
     Who has not run anything leaves what was written down of a crash to whoever does.
-    `pace` is how many events a second were decided, of a turn that had more to do than time.
     """
     values = {
         "wait": wait_seconds,
@@ -213,7 +228,9 @@ def release(
         "floor": lease.floor,
         "is_calm": is_calm,
         "has_run": has_run,
-        "pace": pace,
+        "full": pace.full,
+        "busy": pace.busy,
+        "allowed": pace.allowed,
     }
     row = connection.execute(RELEASE, values).fetchone()
     return bool(row and row[0])

@@ -175,7 +175,8 @@ class Limiter:
         self._granted += grant.tokens
         if grant.tokens == 0:
             self._next_at = now + grant.wait_seconds
-        return left <= 0 < left + grant.tokens
+        # What was taken while they were fetched counts: a sender that found none left looks no more until it is told.
+        return self._granted - grant.tokens <= self._taken < self._granted
 
     def wait_seconds(self) -> float:
         """How long until a token is there again; while there are some, how soon to look after more."""

@@ -15,19 +15,22 @@ from queue import Empty
 import psycopg
 
 from connectors.http import Outcome
-from hub.delivery import circuit, config, faults, learning, leases, outcomes, prepare
+from hub.delivery import circuit, committing, config, faults, learning, leases, prepare
 from hub.delivery.ahead import ReadAhead
 from hub.delivery.careful import BUSY_SECONDS, Care
 from hub.delivery.chunk import Chunk
 from hub.delivery.circuit import Circuit
-from hub.delivery.config import Config, UnusableDestination
-from hub.delivery.leases import Lease
+from hub.delivery.config import Config
+from hub.delivery.grants import turns
+from hub.delivery.leases import Lease, Pace
 from hub.delivery.outcomes import ChunkOutcome, merge
 from hub.delivery.parts import is_open
 from hub.delivery.replays import pace, progress
 from hub.delivery.retrying import Retrying
-from hub.delivery.run import Fault, Run
+from hub.delivery.run import OWN_FAULTS, Fault, Run
 from hub.delivery.settling import settle
+from hub.delivery.stored import UnusableDestination
+from hub.delivery.tempo import Tempo
 from hub.delivery.worker import Worker
 from hub.lib import postgres
 from hub.observability import log
@@ -35,10 +38,10 @@ from tenants.models.destination import Status as DestinationStatus
 
 CHUNK_EVENTS = 50
 CHUNK_EVENTS_BATCHED = 250
-CHUNKS_IN_FLIGHT = 4
-CHUNKS_IN_FLIGHT_BATCHED = 2
-SHORT_TURN_SECONDS = 2.0
-LONG_TURN_SECONDS = 20.0
+CHUNKS_IN_FLIGHT, CHUNKS_IN_FLIGHT_BATCHED = 4, 2
+# For how long the end of a second chunk is waited for, so that both share a commit; two more are under way meanwhile.
+LINGER_SECONDS = 0.01
+SHORT_TURN_SECONDS, LONG_TURN_SECONDS = 2.0, 20.0
 LOOK_AGAIN_SECONDS = 0.02
 ABANDON_SECONDS = 5.0
 LONGEST_TOKEN_WAIT_SECONDS = 1.0
@@ -96,7 +99,7 @@ def run_turn(pipeline_id: int, worker: Worker) -> Ended:
             )
     if lease.kind == "replay":
         progress.conclude(lease.pipeline_id)
-    has_fault = turn.run is None or turn.run.fault is not None
+    has_fault = turn.run is None or (turn.run.fault is not None and not turn.is_renewed)
     return Ended((was_wanted or (turn.has_more and not has_fault)) and not turn.wait, turn.is_slow)
 
 
@@ -114,12 +117,13 @@ class Turn:
         self.wait = 0.0
         self.run: Run | None = None
         self.ahead = ReadAhead(lease)
-        self.is_barred = False
+        self.is_barred = self.is_renewed = False
         self.live: deque[Chunk] = deque()
         self.rows: Retrying | None = None
         self.is_lost = False
         self.sent = 0
         self.began_at = self.renewed_at = self.loaded_at = time.monotonic()
+        self.tempo = Tempo(self.began_at, min(lease.waited, LONGEST_WAIT_COUNTED_SECONDS))
 
     def main(self) -> None:
         """Load, then loop until the turn is over; then let what is in flight end."""
@@ -136,6 +140,7 @@ class Turn:
             if self.care.is_over or self._must_save_slot(run, rows):
                 break
             self._top_up(run, rows)
+            self.tempo.look(time.monotonic(), self.sent, is_full=self.ahead.has_rows, is_busy=bool(self.live))
             if self.live or rows.is_busy:
                 self._collect(run, rows)
                 if not self.live:
@@ -152,13 +157,15 @@ class Turn:
         self.has_more = has_fault or has_rest
         self.is_calm = not has_fault and (not self.care.is_on or self.care.has_passed or not has_rest)
 
-    def pace(self) -> float | None:
-        """Events a second, the waits before and after included; None when it was not time that ended the turn."""
+    def pace(self) -> Pace:
+        """How quick it was; of a rate limit, several shards have a part each."""
         run = self.run
-        if run is None or run.fault or run.is_probe or self.is_lost or not self.has_more or not self.sent:
-            return None
-        waits = min(self.lease.waited, LONGEST_WAIT_COUNTED_SECONDS) + self.wait
-        return self.sent / (time.monotonic() - self.began_at + waits)
+        if run is None or run.fault or run.is_probe or self.is_lost:
+            return leases.UNKNOWN_PACE
+        self.tempo.end(time.monotonic(), self.sent, self.wait)
+        allowed = run.allowed_per_second()
+        share = None if allowed is None else allowed / self.lease.shard_count
+        return Pace(self.tempo.full_rate, self.tempo.busy_rate(run.most_per_second()), share)
 
     def _is_time_up(self) -> bool:
         """Whether others should have the slot: they may have come while this turn ran."""
@@ -230,7 +237,9 @@ class Turn:
         if self.lease.kind == "live" and self.lease.until is None and settings.stored.shards != self.lease.shard_count:
             return True  # all shards stop, to be dealt anew
         is_on = settings.plan.is_on and not settings.plan.is_deleted
-        return is_on and (settings.stored.status != DestinationStatus.ACTIVE or self.lease.is_held)
+        if is_on and (settings.stored.status != DestinationStatus.ACTIVE or self.lease.is_held):
+            return True
+        return is_on and not turns.has_token(self.lease, settings, self.memory)
 
     def _make_run(self, settings: Config) -> Run:
         sender = self.worker.sender
@@ -313,11 +322,11 @@ class Turn:
         timeout = min(rows.patience(), run.limiter.wait_seconds() if run.limiter else 1.0)
         try:
             run.done.get(timeout=timeout)
-            while not run.done.empty():  # what ended meanwhile shares the commit
-                run.done.get_nowait()
         except Empty:
             rows.wake()
             self.care.look()
+        else:
+            run.await_more(LINGER_SECONDS if len(self.live) > CHUNKS_IN_FLIGHT_BATCHED else 0.0)
         self._commit_done(run, rows)
         self.circuit.grow(0)
         self._keep_lease(run)
@@ -341,7 +350,7 @@ class Turn:
             return False
         if outcome.had_success:
             run.memory.pauses = 0
-        self.is_lost = not outcomes.commit_surely(self.lease, outcome, run.config.versions(), self.worker.name)
+        self.is_lost = not committing.commit_surely(self.lease, outcome, run.config.versions(), self.worker.name)
         self.care.note(outcome)
         self.circuit.grow(outcome.attempt_counts.get("delivered", 0))
         if run.is_probe and (outcome.had_success or run.has_answer) and not run.fault:
@@ -388,6 +397,4 @@ class Turn:
             faults.learn(connection, self.lease, run)
             if run.fault and run.fault.kind not in OWN_FAULTS:
                 faults.apply(connection, self.lease, run.fault, run.memory)
-
-
-OWN_FAULTS = {"stopping", "paused"}
+        self.is_renewed = turns.renews(self.lease, run)

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
+from hub.delivery.grants.models import SignIn, Token  # noqa: F401 - so that Django finds them
 from hub.lib import ids
 
 
@@ -73,13 +74,15 @@ class Pipeline(models.Model):
     streak_since = models.DateTimeField(null=True, blank=True)
     streak_count = models.IntegerField(db_default=0)
     order_breaks = models.BigIntegerField(db_default=0)
-    # Events a second of the last turn that had more to do than time, for the time that a backlog takes.
+    # Events a second of the last turns while more waited than they may send, for the time that a backlog takes.
     drain_rate = models.FloatField(null=True, blank=True)
     backlog_told_at = models.DateTimeField(null=True, blank=True)  # the owner was told that it nears its retention
     last_success_at = models.DateTimeField(null=True, blank=True)
     last_failure_at = models.DateTimeField(null=True, blank=True)
     last_failure = models.CharField(max_length=300, blank=True, db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
+    # What it could do by how long it was busy with less, as long as `drain_rate` is not known.
+    busy_rate = models.FloatField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -120,8 +123,12 @@ class RetryRow(models.Model):
     next_run_at = models.DateTimeField()
     reason = models.CharField(max_length=100, blank=True, default="")
     status_code = models.SmallIntegerField(default=0)
-    job_id = models.CharField(max_length=200, blank=True, default="")
+    job_id = models.CharField(max_length=1_000, blank=True, default="")
     batch_key = models.CharField(max_length=100, blank=True, default="")
+    # Of a job: this event's place in it, how many events it has, and until when the receiver may take.
+    job_index = models.IntegerField(db_default=0)
+    job_size = models.IntegerField(db_default=0)
+    job_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "delivery_retry"
@@ -167,6 +174,11 @@ class DeadLetter(models.Model):
             models.Index(fields=["destination_id", "seq"], name="dead_destination"),
             models.Index(
                 fields=["destination_id", "xid", "seq"], condition=Q(discarded_at=None), name="dead_open_place"
+            ),
+            models.Index(
+                fields=["destination_id", "xid", "seq"],
+                condition=Q(discarded_at__isnull=False),
+                name="dead_discarded_place",
             ),
             models.Index(
                 fields=["workspace_id", "destination_id", "signature"],

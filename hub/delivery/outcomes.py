@@ -5,9 +5,8 @@ Cursor, batch row, retry rows, dead letters, attempts and books change together 
 
 from __future__ import annotations
 
-import time
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -15,15 +14,15 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from psycopg import Connection, OperationalError
+from psycopg import Connection
 from psycopg.types.json import Jsonb
-from psycopg_pool import PoolTimeout
 
+from hub.delivery import filtered, remote
 from hub.delivery.leases import LEASE_SECONDS, Lease
+from hub.delivery.remote import RemoteJob
 from hub.delivery.repair.signature import LONGEST_SIGNATURE, signature_of
 from hub.delivery.replays import books
 from hub.events.cursors import LogRow, Position
-from hub.lib import postgres
 from hub.lib.postgres import Row
 from hub.observability import metrics
 from hub.routing import decide
@@ -45,8 +44,6 @@ class Status(IntEnum):
 
 OPEN = {Status.RETRYING, Status.PENDING, Status.PARKED}
 MAX_SMALL = 32_767
-COMMIT_TRIES_SECONDS = 20.0
-QUERY_CANCELED = "57014"
 
 
 @dataclass(slots=True)
@@ -73,6 +70,7 @@ class RetryDraft:
     status_code: int = 0
     retry_id: int | None = None
     batch_key: str = ""
+    job: RemoteJob | None = None
 
 
 @dataclass(slots=True)
@@ -186,20 +184,28 @@ ATTEMPTS = """, attempted AS (
 )"""
 FAILURES = """, added AS (
     INSERT INTO delivery_retry (workspace_id, destination_id, pipeline_id, mapping_id, source_id, seq, xid, day,
-        user_key, state, attempts, first_at, next_run_at, reason, status_code, job_id, batch_key)
+        user_key, state, attempts, first_at, next_run_at, reason, status_code, batch_key, job_id, job_index, job_size,
+        job_until)
     SELECT workspace_id, destination_id, id, u.mapping, u.source, u.seq, u.xid, u.day, u.user_key, u.state, u.attempts,
-        now(), now() + make_interval(secs => u.delay), u.reason, u.status, '', u.batch
+        now(), now() + make_interval(secs => u.delay), u.reason, u.status, u.batch, u.job, u.place, u.size,
+        now() + make_interval(secs => u.job_wait)
     FROM mine, unnest(%(r_mapping)s::uuid[], %(r_source)s::uuid[], %(r_seq)s::bigint[], %(r_xid)s::bigint[],
         %(r_day)s::date[], %(r_user)s::bigint[], %(r_state)s::text[], %(r_attempts)s::int[], %(r_delay)s::float8[],
-        %(r_reason)s::text[], %(r_status)s::smallint[], %(r_batch)s::text[])
-        AS u(mapping, source, seq, xid, day, user_key, state, attempts, delay, reason, status, batch)
+        %(r_reason)s::text[], %(r_status)s::smallint[], %(r_batch)s::text[], %(r_job)s::text[], %(r_place)s::int[],
+        %(r_size)s::int[], %(r_job_wait)s::float8[])
+        AS u(mapping, source, seq, xid, day, user_key, state, attempts, delay, reason, status, batch, job, place, size,
+             job_wait)
     RETURNING id, seq, mapping_id
 ), changed AS (
     UPDATE delivery_retry r SET mapping_id = u.mapping, state = u.state, attempts = u.attempts, reason = u.reason,
-        next_run_at = now() + make_interval(secs => u.delay), status_code = u.status, batch_key = u.batch
+        next_run_at = now() + make_interval(secs => u.delay), status_code = u.status, batch_key = u.batch,
+        job_id = u.job, job_index = u.place, job_size = u.size,
+        job_until = CASE WHEN u.job = '' OR u.job_wait IS NOT NULL THEN now() + make_interval(secs => u.job_wait)
+            ELSE r.job_until END
     FROM mine, unnest(%(x_id)s::bigint[], %(x_mapping)s::uuid[], %(x_state)s::text[], %(x_attempts)s::int[],
-        %(x_delay)s::float8[], %(x_reason)s::text[], %(x_status)s::smallint[], %(x_batch)s::text[])
-        AS u(id, mapping, state, attempts, delay, reason, status, batch)
+        %(x_delay)s::float8[], %(x_reason)s::text[], %(x_status)s::smallint[], %(x_batch)s::text[], %(x_job)s::text[],
+        %(x_place)s::int[], %(x_size)s::int[], %(x_job_wait)s::float8[])
+        AS u(id, mapping, state, attempts, delay, reason, status, batch, job, place, size, job_wait)
     WHERE r.id = u.id AND r.pipeline_id = mine.id
 ), gone AS (
     DELETE FROM delivery_retry r USING mine WHERE r.id = ANY(%(gone)s::bigint[]) AND r.pipeline_id = mine.id
@@ -248,6 +254,7 @@ def commit(
         metrics.delivery_attempts.labels(word).inc(count)
     for draft in outcome.dead:
         metrics.dead.labels(draft.reason).inc()
+    filtered.count(item.reason for item in outcome.decided if item.status is Status.FILTERED)
     return True
 
 
@@ -257,28 +264,6 @@ def _note_rows(drafts: list[RetryDraft], added: Any) -> None:
     for draft in drafts:
         if draft.retry_id is None:
             draft.retry_id = ids.get((draft.row.seq, draft.mapping_id and str(draft.mapping_id)))
-
-
-def commit_surely(lease: Lease, outcome: ChunkOutcome, mappings: dict[str, object], worker: str) -> bool:
-    """Commit, and try again for a while what the server certainly rolled back: the receiver has these events already.
-
-    An error that leaves the fate of the commit open is raised: only the lease's end makes a second try safe.
-    """
-    give_up_at = time.monotonic() + COMMIT_TRIES_SECONDS
-    while True:
-        try:
-            with postgres.pool().connection() as connection:
-                return commit(connection, lease, outcome, mappings, worker)
-        except OperationalError as error:
-            if not is_rolled_back(error) or time.monotonic() > give_up_at:
-                raise
-            time.sleep(0.1)
-
-
-def is_rolled_back(error: OperationalError) -> bool:
-    """Whether nothing was committed for certain: no connection was had, a deadlock, a lock or statement time-out."""
-    state = error.sqlstate or ""
-    return isinstance(error, PoolTimeout) or state[:2] in {"40", "55"} or state == QUERY_CANCELED
 
 
 def _head_values(lease: Lease, outcome: ChunkOutcome, mappings: dict[str, object]) -> dict[str, object]:
@@ -306,8 +291,8 @@ def _head_values(lease: Lease, outcome: ChunkOutcome, mappings: dict[str, object
         "filtered": tally[Status.FILTERED],
         "failed": len(seqs) - tally[Status.DELIVERED] - tally[Status.FILTERED],
         "seqs": array("q", seqs).tobytes(),
-        "outcomes": bytes(item.status for item in decided),
-        "reasons": bytes(min(places[item.reason], 255) for item in decided),
+        "outcomes": bytes([item.status for item in decided]),
+        "reasons": bytes([min(places[item.reason], 255) for item in decided] if len(reasons) > 1 else len(decided)),
         "statuses": array("h", [item.status_code for item in decided]).tobytes(),
         "durations": array("h", [min(int(item.duration_ms), MAX_SMALL) for item in decided]).tobytes(),
         **_count_values(decided if is_live else []),
@@ -316,12 +301,15 @@ def _head_values(lease: Lease, outcome: ChunkOutcome, mappings: dict[str, object
 
 def _count_values(decided: list[Decided]) -> dict[str, object]:
     """The books' part: events that ended, by source and day of acceptance, in a fixed order against deadlocks."""
-    ended: dict[tuple[UUID, date], Counter[Status]] = {}
+    ended: defaultdict[tuple[UUID, date], Counter[Status]] = defaultdict(Counter)
+    at, source = None, None
     for item in decided:
-        if item.status not in OPEN:
-            key = (item.row.source_id, item.row.received_at.date())
-            ended.setdefault(key, Counter())[item.status] += 1
-    keys = sorted(ended, key=str)
+        row = item.row
+        if row.received_at != at or row.source_id != source:  # events of one request share both
+            at, source = row.received_at, row.source_id
+            counter = ended[source, at.date()]
+        counter[item.status] += 1
+    keys = sorted((key for key, counter in ended.items() if not OPEN.issuperset(counter)), key=str)
     return {
         "c_source": [source for source, _ in keys],
         "c_day": [day for _, day in keys],
@@ -359,6 +347,7 @@ def _retry_values(drafts: list[RetryDraft]) -> dict[str, object]:
         "r_reason": [storable(draft.reason) for draft in added],
         "r_status": [draft.status_code for draft in added],
         "r_batch": [storable(draft.batch_key) for draft in added],
+        **remote.columns("r", [draft.job for draft in added]),
         "x_id": [draft.retry_id for draft in changed],
         "x_mapping": [draft.mapping_id for draft in changed],
         "x_state": [draft.state for draft in changed],
@@ -367,6 +356,7 @@ def _retry_values(drafts: list[RetryDraft]) -> dict[str, object]:
         "x_reason": [storable(draft.reason) for draft in changed],
         "x_status": [draft.status_code for draft in changed],
         "x_batch": [storable(draft.batch_key) for draft in changed],
+        **remote.columns("x", [draft.job for draft in changed]),
     }
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import overload
 from uuid import UUID
 
 from connectors.http import RequestSpec
+from connectors.records import SinkRequest
 from hub.delivery.config import Rule
+from hub.delivery.remote import RemoteJob
 from hub.events.cursors import LogRow
+from hub.lib import ids
 
 
 @dataclass(slots=True)
@@ -23,6 +27,7 @@ class RetryRef:
     siblings: int = 0
     has_dead: bool = False
     batch_key: str = ""
+    job: RemoteJob | None = None
 
 
 class Delivery:
@@ -33,6 +38,7 @@ class Delivery:
         "duration",
         "has_dead",
         "has_delivered",
+        "has_pending",
         "has_retry",
         "is_settled",
         "is_started",
@@ -49,8 +55,8 @@ class Delivery:
         self.open_parts = 0
         self.undecided: list[Part] = []
         self.is_started = self.is_settled = False
-        self.has_delivered = self.has_retry = False
-        self.has_dead = any(ref.has_dead for ref in refs)
+        self.has_delivered = self.has_retry = self.has_pending = False
+        self.has_dead = bool(refs) and any(ref.has_dead for ref in refs)
         self.reason = ""
         self.code = 0
         self.duration = 0.0
@@ -59,30 +65,70 @@ class Delivery:
 class Part:
     """One mapping's share of a delivery."""
 
-    __slots__ = ("delivery", "delivery_id", "is_isolated", "payload", "ref", "rule")
+    __slots__ = ("_delivery_id", "accepted", "delivery", "found", "is_isolated", "payload", "ref", "rule")
 
-    def __init__(self, delivery: Delivery, rule: Rule, delivery_id: str, payload: object, ref: RetryRef | None) -> None:
+    def __init__(self, delivery: Delivery, rule: Rule, accepted: tuple[str, str], ref: RetryRef | None) -> None:
         self.delivery = delivery
         self.rule = rule
-        self.delivery_id = delivery_id
-        self.payload = payload
+        self.accepted = accepted  # source id and time of acceptance, as delivery ids are made of them
+        self.payload: object = None
         self.ref = ref
         self.is_isolated = False
+        self.found: dict[str, object] | None = None  # by look-ups, once they are through
+        self._delivery_id = ""
+
+    @property
+    def delivery_id(self) -> str:
+        """The id that every attempt and replay of this event by this mapping carries."""
+        if not self._delivery_id:
+            source, received_at = self.accepted
+            self._delivery_id = ids.delivery_id(self.rule.place, source, self.delivery.row.message_id, received_at)
+        return self._delivery_id
+
+    @property
+    def name(self) -> str:
+        """As lasting and unique as the delivery id, and cheaper; an event's place says which it is of its instant."""
+        return f"{self.rule.place}|{self.delivery.row.seq}|{self.accepted[1]}"
+
+
+class DeliveryIds(Sequence[str]):
+    """The delivery ids of parts, worked out only when somebody asks for them."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            return [part.delivery_id for part in self._parts[place]]
+        return self._parts[place].delivery_id
 
 
 class Tag:
     """What a call carries, for the day its answer comes."""
 
     __slots__ = ("parts", "spec")
+    keeps_batch = True  # whether parts that failed together are sent again together
 
-    def __init__(self, parts: list[Part], spec: RequestSpec) -> None:
+    def __init__(self, parts: list[Part], spec: RequestSpec | SinkRequest) -> None:
         self.parts = parts
         self.spec = spec
 
 
 def is_untouched(delivery: Delivery) -> bool:
     """Whether nothing of this event has been decided: it can wait at the cursor as if it had never been read."""
-    return not (delivery.is_settled or delivery.has_delivered or delivery.has_retry or delivery.has_dead)
+    has_row = delivery.has_retry or delivery.has_pending
+    return not (delivery.is_settled or delivery.has_delivered or has_row or delivery.has_dead)
 
 
 def is_open(delivery: Delivery) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -17,6 +18,7 @@ BODY_KEPT = HEADERS_KEPT = 2_048
 LONGEST_SECRET = 8_192
 SHORTEST = 4
 HIDDEN = "••••"
+PACKED, GZIP = "content-encoding: gzip", 31
 # Control characters but TAB, LF and CR: no database takes NUL, and a terminal obeys the others.
 INVISIBLE = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {0x09, 0x0A, 0x0D}, "�")
 HIDDEN_HEADERS = re.compile(r"authorization|cookie|token|secret|password|api-?key|signature", re.IGNORECASE)
@@ -35,9 +37,16 @@ def request_text(call: Call, secrets: Sequence[str]) -> str:
         "method": call.method,
         "url": _plain_url(call.url),
         "headers": [[name, HIDDEN if HIDDEN_HEADERS.search(name) else value] for name, value in headers],
-        **_body(call.body or b"", secrets),
+        **_body(unpacked(call, BODY_KEPT + LONGEST_SECRET), secrets),
+        "size": len(call.body or b""),
     }
     return scrub(orjson.dumps(shown).decode(), secrets)
+
+
+def unpacked(call: Call, most: int) -> bytes:
+    """The beginning of the body as it was before it was packed."""
+    body = call.body or b""
+    return zlib.decompressobj(GZIP).decompress(body, most) if PACKED in call.headers else body
 
 
 def response_text(answer: Answer, secrets: Sequence[str]) -> str:

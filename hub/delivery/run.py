@@ -6,7 +6,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,9 @@ SUCCESSES_KEPT_A_MINUTE = 60
 FORBIDDEN, NOT_FOUND = 403, 404
 FORBIDDEN_CALLS = 10
 CONNECTOR_BUG = "connector_bug"
+# Kinds of faults that are not the destination's: its pipeline is not held for them.
+RENEWAL = "renewal"
+OWN_FAULTS = frozenset({"stopping", "paused", RENEWAL})
 BUGS_TO_PAUSE, BUG_SECONDS = 20, 300.0
 STREAK_CALLS = 5
 NOT_FOUND_SECONDS, DNS_SECONDS = 600.0, 3_600.0
@@ -98,7 +101,18 @@ class Run:
     limiter: Limiter | None = None
     lessons: Lessons = field(default_factory=Lessons)
     has_learned_batch: bool = False
+    write_count: int = 0  # writes to sinks that are under way
     has_answer: bool = False
+
+    def await_more(self, seconds: float) -> None:
+        """Take note of all that is done by now, and wait so long for another: what ends together shares a commit."""
+        try:
+            if seconds and self.done.empty():
+                self.done.get(timeout=seconds)
+            while True:
+                self.done.get_nowait()
+        except Empty:
+            pass
 
     def may_call(self) -> bool:
         """Whether the rate limit allows a call now."""
@@ -116,11 +130,22 @@ class Run:
 
     def events_within(self, seconds: float, most: int) -> int:
         """How many events the rate limit lets through in that time; at least one, at most `most`."""
+        allowed = self.allowed_per_second()
+        return most if allowed is None else max(1, min(most, int(allowed * seconds)))
+
+    def allowed_per_second(self) -> float | None:
+        """How many events a second the rate limit lets through; None without one."""
         if self.limiter is None:
-            return most
-        per_call = max((self.items_per_call(rule) for rule in self.config.rules.values()), default=1)
-        events = self.limiter.per_second * seconds * (1 if self.config.limits_items else per_call)
-        return max(1, min(most, int(events)))
+            return None
+        return self.limiter.per_second * (1 if self.config.limits_items else self._events_per_call())
+
+    def most_per_second(self) -> float:
+        """How many events a second the lane's calls could carry, if each takes as long as the last ones."""
+        seconds = max(self.lane.learned().smoothed_ms, 0.1) / 1_000
+        return self.lane.max_in_flight * self._events_per_call() / seconds
+
+    def _events_per_call(self) -> int:
+        return max((self.items_per_call(rule) for rule in self.config.rules.values()), default=1)
 
     def items_per_call(self, rule: Rule) -> int:
         """How many events a call may hold, by the mapping's rule and by what the receiver refused."""
@@ -183,7 +208,10 @@ class Run:
             return
         is_failure = all(item.outcome is Outcome.RETRY or item.reason == UNCONFIRMED.reason for item in items)
         memory.window.record(now, is_failure)
-        if any(item.outcome in ANSWERED and item.status not in UNSAID for item in items):
+        if any(
+            item.outcome in ANSWERED and item.status not in UNSAID and item.reason != UNCONFIRMED.reason
+            for item in items
+        ):
             memory.let_in(now)
             self.has_answer = True
         else:
@@ -193,7 +221,14 @@ class Run:
             self.fail(Fault("circuit", first.reason, first.message, first.retry_after_s))
         for item in items:
             if item.outcome in STOPPING:
-                self.fail(Fault(item.outcome.value, item.reason, item.message, item.retry_after_s))
+                self.fail(self._stopping(item))
+
+    def _stopping(self, item: ItemOutcome) -> Fault:
+        """What stops the pipeline. A refused token is renewed first, and what it was to carry is sent again."""
+        signer = self.config.signer
+        if item.outcome is Outcome.UNAUTHORIZED and signer is not None and signer.may_renew(self.memory.let_in_at):
+            return Fault(RENEWAL, "token_refused", item.message)
+        return Fault(item.outcome.value, item.reason, item.message, item.retry_after_s)
 
     def _calls_to_open(self) -> int:
         return RAMP_MIN_CALLS if self.is_ramping else MIN_CALLS
@@ -222,6 +257,6 @@ class Run:
 
 
 STOPPING = {Outcome.THROTTLED, Outcome.UNAUTHORIZED, Outcome.DISABLED}
-# By such an outcome the receiver has shown that it lets us in, but by these statuses.
+# By such an outcome the receiver has shown that it lets us in, but by these statuses; what speaks no HTTP has none.
 ANSWERED = {Outcome.DELIVERED, Outcome.PENDING, Outcome.FILTERED, Outcome.REJECTED, Outcome.TOO_LARGE}
-UNSAID = {0, FORBIDDEN, NOT_FOUND}
+UNSAID = {FORBIDDEN, NOT_FOUND}

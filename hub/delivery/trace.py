@@ -15,9 +15,14 @@ from uuid import UUID
 import orjson
 from django.db.models import Q, QuerySet
 
+from connectors.http import ItemOutcome
+from connectors.records import SinkRequest
 from hub.delivery import config as configs
-from hub.delivery import outcomes, prepare, record
+from hub.delivery import explaining, outcomes, prepare, record
+from hub.delivery.calls import Call
+from hub.delivery.grants import tokens
 from hub.delivery.models import Attempt, Batch, DeadLetter, Pipeline, RetryRow
+from hub.delivery.sinks.calls import SinkCall
 from hub.events.cursors import LogRow, Position, shard_of
 from hub.events.models import Event, Partition
 from hub.lib import clock, postgres
@@ -49,7 +54,8 @@ class Standing:
 def find_events(workspace_id: UUID, message_id: str) -> list[Event]:
     """The workspace's events with this message id, newest first; several sources may have used it."""
     found = Event.objects.filter(workspace_id=workspace_id, message_key=key8(message_id), message_id=message_id)
-    return list(found.order_by("-seq")[:20])
+    # Ordered by the database it would walk the log backwards; there are hardly ever two.
+    return sorted(found.order_by(), key=lambda event: event.seq, reverse=True)[:20]
 
 
 def trace(workspace_id: UUID, message_id: str) -> dict[str, Any] | None:
@@ -118,12 +124,15 @@ def _delivery(event: Event, destination: Destination) -> dict[str, Any]:
     if replays and not _is_eligible(event, destination):  # only replays have ever sent it there
         standing = replays[0]
     attempts = Attempt.objects.filter(destination_id=destination.pk, seq=event.seq).order_by("id")
+    # Beside it may stand a test of an event that is not in the log.
+    attempts = attempts.exclude(~Q(message_id=event.message_id), attempt=0)
     return {
         "destination": destination.slug,
         "destination_id": str(destination.pk),
         "status": standing["status"],
         "reason": standing["reason"],
         "status_code": standing["status_code"],
+        "explanation": explaining.told(event, destination.pk) if standing["status"] == "filtered" else None,
         "replays": replays,
         "attempts": [_attempt(attempt) for attempt in attempts[:200]],
     }
@@ -141,6 +150,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "delivery_id": attempt.delivery_id,
         "mapping_id": str(attempt.mapping_id) if attempt.mapping_id else None,
         "worker": attempt.worker,
+        "is_test": attempt.attempt == 0,
         "is_replay": ["replay", "true"] in request.get("headers", []),
         "request": request,
         "response": orjson.loads(attempt.response),
@@ -229,11 +239,20 @@ def rebuild_requests(event: Event, destination: Destination) -> list[dict[str, A
         event.body,
     )
     message = orjson.loads(event.body) if event.body else {}
+    tokens.show(config)
     requests, now = [], clock.now()
-    for mapping_id in decide.decide(config.plan, message).mapping_ids:
+    decision = decide.decide(config.plan, message, event.source_id)
+    message = message if decision.changed is None else decision.changed
+    for mapping_id in decision.mapping_ids:
         rule = config.rules[mapping_id]
         key = prepare.delivery_id(config, rule, row)
-        for spec in prepare.build_for(config, rule, [rule.transform(message)], [key], [event.message_id], now):
-            call = prepare.make_call(spec, key, None, now)
+        ids, messages = [key], [event.message_id]
+        for spec in prepare.build_for(config, rule, [rule.transform(message)], ids, messages, now, [{}]):
+            if isinstance(spec, ItemOutcome):
+                continue
+            if isinstance(spec, SinkRequest):
+                call: Call = SinkCall(spec)
+            else:
+                call = prepare.make_call(spec, key, None, now, signer=config.signer)
             requests.append({"delivery_id": key, **orjson.loads(record.request_text(call, config.secrets))})
     return requests

@@ -10,7 +10,7 @@ from django.conf import settings
 from psycopg import Connection
 
 from hub.delivery import expiry, ledger
-from hub.events import counts, cursors, partitions
+from hub.events import counts, cursors, indexes, partitions
 from hub.lib.postgres import Row
 
 PgConnection = Connection[Row]
@@ -99,6 +99,7 @@ def retire_partitions(connection: PgConnection) -> None:
     """Seal what is full, let idle cursors go of it, drop what is past retention and needed by nobody."""
     partitions.close_early(connection)
     partitions.seal_full(connection)
+    indexes.build_missing(connection)
     connection.execute(ADVANCE_IDLE)
     partitions.drop_leftovers(connection)
     row = connection.execute(LONGEST_RETENTION, [settings.RETENTION_DAYS]).fetchone()

@@ -7,14 +7,17 @@ Runs in the sender's thread. Everything that the commit will write about a chunk
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import monotonic, time
+from typing import cast
 
-from connectors.http import ItemOutcome, Outcome
-from hub.delivery import drafts, prepare
+from connectors.http import ItemOutcome, Outcome, RequestSpec
+from hub.delivery import drafts, prepare, remote
 from hub.delivery.calls import Call
-from hub.delivery.outcomes import ChunkOutcome, Decided, Status
+from hub.delivery.outcomes import ChunkOutcome, Decided, RetryDraft, Status
 from hub.delivery.parts import Delivery, Part, Tag
-from hub.delivery.run import CONNECTOR_BUG, FORBIDDEN, Run
+from hub.delivery.remote import RemoteJob
+from hub.delivery.run import CONNECTOR_BUG, FORBIDDEN, Fault, Run
 from hub.lib.net import Answer
 from hub.observability import log
 
@@ -24,6 +27,8 @@ BURIED = {Outcome.REJECTED, Outcome.TOO_LARGE}
 # How long an answer to one event says that a 403 to another is about that other.
 LET_IN_SECONDS = 60.0
 GIVEN_UP = ItemOutcome(0, Outcome.RETRY, 0, "aborted")
+LONGEST_JOB_ID = 1_000
+NOT_FOLLOWED = "job_not_followed"
 
 
 class Verdicts:
@@ -51,13 +56,18 @@ class Verdicts:
         if answer.error == "aborted":
             self._give_back(call, tag, answer)
             return []
-        items = self._interpret(tag, answer)
+        return self.take(call, tag, self._interpret(tag, answer), answer)
+
+    def take(self, call: Call, tag: Tag, items: list[ItemOutcome], answer: Answer) -> list[list[Part]]:
+        """Take in the outcomes of one call, one for each of its parts, in their order."""
         smaller: list[Part] = []
         failed: list[tuple[Part, ItemOutcome]] = []
         self.run.judge(items)
-        for part, item in zip(tag.parts, items, strict=True):
+        for place, (part, item) in enumerate(zip(tag.parts, items, strict=True)):
             if item.outcome is Outcome.TOO_LARGE and len(items) > 1:
                 smaller.append(part)
+            elif item.outcome is Outcome.PENDING:
+                self._await(call, part, item, place, len(items), answer)
             elif item.outcome is Outcome.RETRY or item.outcome is Outcome.THROTTLED:
                 failed.append((part, item))
             else:
@@ -72,7 +82,7 @@ class Verdicts:
         """One outcome for each part of the call, in their order."""
         spec = tag.spec
         try:
-            items = self.run.config.interpret(spec, prepare.response_of(answer))
+            items = self.run.config.interpret(cast(RequestSpec, spec), prepare.response_of(answer))
         except Exception as error:
             logger.exception("connector_interpret_failed", connector=self.run.config.connector.slug)
             self.run.note_bug(error)
@@ -101,11 +111,11 @@ class Verdicts:
         in rows that say so.
         """
         is_fault = self.run.fault is not None
-        is_whole = len(failed) > 1 and len(failed) == len(tag.parts)
+        is_whole = tag.keeps_batch and len(failed) > 1 and len(failed) == len(tag.parts)
         batch_key = tag.spec.idempotency_key or drafts.batch_key(tag.parts) if is_whole else ""
         delay = 0.0
         for part, item in failed:
-            self._note(call, part, item, answer)
+            self.note(call, part, item, answer)
             self.outcome.last_failure = item.message or item.reason
             is_kept_together = is_fault and is_whole and answer.sent
             is_own_bug = item.reason == CONNECTOR_BUG and self.run.is_probe
@@ -120,7 +130,7 @@ class Verdicts:
         if outcome is Outcome.DELIVERED:
             self._deliver(call, part, item, answer)
             return
-        self._note(call, part, item, answer)
+        self.note(call, part, item, answer)
         if outcome is Outcome.FILTERED:
             self._end_part(part)
             delivery.reason = item.reason
@@ -135,6 +145,21 @@ class Verdicts:
             self.bury(part, drafts.with_words(self.run, call, item, answer))
         else:
             self.outcome.last_failure = item.message or item.reason
+            self.leave_undecided([part])
+
+    def decide(self, part: Part, item: ItemOutcome) -> None:
+        """Take in what was decided about a part without a call."""
+        if item.outcome is Outcome.FILTERED:
+            self._end_part(part)
+            part.delivery.reason = item.reason
+            self._close_if_over(part.delivery)
+        elif item.outcome in BURIED:
+            self.bury(part, item)
+        elif item.outcome is Outcome.RETRY:
+            self.try_again(part, item)
+        else:
+            self.outcome.last_failure = item.message or item.reason
+            self.run.fail(Fault(item.outcome.value, item.reason, item.message, item.retry_after_s))
             self.leave_undecided([part])
 
     def decide_forbidden(self) -> None:
@@ -189,7 +214,37 @@ class Verdicts:
         else:
             self.leave_undecided(tag.parts)
 
-    def _note(self, call: Call, part: Part, item: ItemOutcome, answer: Answer) -> None:
+    def _await(self, call: Call, part: Part, item: ItemOutcome, place: int, size: int, answer: Answer) -> None:
+        """The receiver works on it. One that gives no name to ask by, or that nobody can ask, has it for good."""
+        job, remote_id = part.rule.action.job, item.remote_id or ""
+        if job is None or not 0 < len(remote_id) <= LONGEST_JOB_ID:
+            self._deliver(call, part, replace(item, warnings=(*item.warnings, NOT_FOLLOWED)), answer)
+            return
+        self.note(call, part, item, answer)
+        known = part.ref.job if part.ref is not None else None
+        if known is not None:  # one job led to another
+            place, size = known.index, known.size
+        share = RemoteJob(remote_id, place, size, wait_seconds=job.max_wait_s)
+        key = remote.batch_key(part.rule.mapping_id, remote_id)
+        self._add_row(part, drafts.pending_draft(part, share, key, job.poll_interval_s, item.status))
+
+    def wait_on(self, part: Part, poll_interval_s: float, status: int) -> None:
+        """The receiver is still at it."""
+        ref, job = part.ref, part.ref.job if part.ref is not None else None
+        if ref is not None and job is not None:
+            self._add_row(part, drafts.pending_draft(part, job, ref.batch_key, poll_interval_s, status))
+
+    def _add_row(self, part: Part, draft: RetryDraft) -> None:
+        if part.ref is not None and draft.retry_id is None:
+            self._forget_row(part)
+        self.outcome.retries.append(draft)
+        part.delivery.open_parts -= 1
+        part.delivery.has_pending = True
+        part.delivery.reason = draft.reason
+        self._close_if_over(part.delivery)
+
+    def note(self, call: Call, part: Part, item: ItemOutcome, answer: Answer) -> None:
+        """Keep a try that was not simply a success."""
         part.delivery.code, part.delivery.duration = item.status, answer.duration_ms
         self._count(item.outcome.value)
         self._keep_attempt(call, part, item, answer)
@@ -260,8 +315,12 @@ class Verdicts:
         """All parts have ended or wait in rows: the event is decided."""
         if delivery.is_settled:
             return
-        if delivery.has_retry or any(ref.siblings for ref in delivery.refs):
+        if delivery.has_retry or (delivery.refs and any(ref.siblings for ref in delivery.refs)):
             self.settle(delivery, Status.RETRYING, delivery.reason)
+        elif delivery.has_pending and delivery.refs and all(ref.job for ref in delivery.refs):
+            delivery.is_settled = True  # as it was: nothing new to write down
+        elif delivery.has_pending:
+            self.settle(delivery, Status.PENDING, drafts.PENDING)
         elif delivery.has_dead:
             self.settle(delivery, Status.DEAD, delivery.reason)
         elif delivery.has_delivered:

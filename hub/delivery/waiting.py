@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import NamedTuple
 
 from hub.delivery.outcomes import ChunkOutcome, RetryDraft
 from hub.delivery.parts import Delivery, RetryRef
+from hub.delivery.remote import RemoteJob
 from hub.lib import clock
 
 
@@ -62,8 +63,16 @@ def again(delivery: Delivery, rows: Iterable[RetryDraft], at: datetime) -> Deliv
             known.get(draft.retry_id, at),
             has_dead=delivery.has_dead,
             batch_key=draft.batch_key,
+            job=_stored(draft.job, at),
         )
         for draft in rows
         if draft.retry_id is not None
     ]
     return Delivery(delivery.row, refs)
+
+
+def _stored(job: RemoteJob | None, at: datetime) -> RemoteJob | None:
+    """A job as it stands in its row."""
+    if job is None or job.wait_seconds is None:
+        return job
+    return replace(job, until=at + timedelta(seconds=job.wait_seconds), wait_seconds=None)

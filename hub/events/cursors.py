@@ -55,6 +55,16 @@ SELECT e.seq, e.xid::text::bigint, e.source_id::text, e.received_at, e.flags, e.
        e.message_id, e.body
 FROM event_log e WHERE e.seq = ANY(%(seqs)s) AND e.workspace_id = %(workspace)s
 """
+# The newest of all that a reader could have seen by now.
+LATEST = """
+SELECT e.seq, e.xid::text::bigint, e.source_id::text, e.received_at, e.flags, e.type, e.event_name, e.user_key,
+       e.message_id, e.body
+FROM event_log e, log_epoch l
+WHERE l.id = 1 AND e.workspace_id = %(workspace)s
+  AND (e.epoch < l.epoch OR e.xid < pg_snapshot_xmin(pg_current_snapshot()))
+ORDER BY e.epoch DESC, e.xid DESC, e.seq DESC
+LIMIT %(limit)s
+"""
 FLOOR = """
 SELECT coalesce((SELECT p.seq_from FROM event_partition p WHERE p.seq_from <= %(seq)s
                  ORDER BY p.seq_from DESC OFFSET 1 LIMIT 1), 0)
@@ -198,6 +208,12 @@ def read_rows(connection: Connection[Row], workspace_id: UUID, seqs: Sequence[in
     """The events with these sequence numbers, by number; those that retention took are absent."""
     found = connection.execute(READ_ROWS, {"seqs": list(seqs), "workspace": workspace_id})
     return {row.seq: row for row in map(as_row, found.fetchall())}
+
+
+def latest(connection: Connection[Row], workspace_id: UUID, limit: int) -> list[LogRow]:
+    """The newest events of a workspace below the horizon, newest first."""
+    found = connection.execute(LATEST, {"workspace": workspace_id, "limit": limit})
+    return [as_row(row) for row in found.fetchall()]
 
 
 class _Sources(dict[str, UUID]):

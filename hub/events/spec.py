@@ -6,9 +6,10 @@ routing need without reading JSON; everything else stays in the body.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
+from hashlib import sha256
+from struct import Struct
 from typing import NamedTuple
 
 
@@ -37,6 +38,8 @@ CLEANED = 2
 CLIENT_SIDE = 4
 NO_MESSAGE_ID = 8
 
+# The first eight bytes of a digest, as the signed integer that a column holds.
+key_of = Struct(">q24x").unpack
 NAMED_BY = {"track": "event", "page": "name", "screen": "name"}
 
 
@@ -62,12 +65,12 @@ def row_of(message: Mapping[str, object], body: bytes, flags: int) -> EventRow:
     anonymous_id = text_or_none(message.get("anonymousId"))
     message_id = str(message["messageId"])
     named_by = NAMED_BY.get(call)
-    digest = hashlib.sha256(message_id.encode()).digest()
+    digest = sha256(message_id.encode()).digest()
     person = user_id if user_id is not None else anonymous_id or ""
     return EventRow(
         digest[:16].hex(),
-        int.from_bytes(digest[:8], "big", signed=True),
-        int.from_bytes(hashlib.sha256(person.encode()).digest()[:8], "big", signed=True),
+        key_of(digest)[0],
+        key_of(sha256(person.encode()).digest())[0],
         flags | routing_flag(message),
         call,
         text_or_none(message.get(named_by)) if named_by else None,

@@ -24,6 +24,7 @@ class Answer(HttpResponse):
     """An answer that may have to wait: it is true once its submission has been committed."""
 
     submission: Submission | None = None
+    is_hasty = False  # whoever waits for it gives up soon
 
 
 def accepted(submission: Submission | None, refusals: list[Refusal]) -> Answer:

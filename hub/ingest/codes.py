@@ -43,6 +43,9 @@ DISCARDS: dict[str, str] = {
     "too_many_messages": "The message stands behind the 2,500th of its batch.",
     "unsupported_value": "A value has no form in JSON.",
     "not_storable": "The database refused the content of the message.",
+    # A vendor's call
+    "malformed_payload": "The vendor's call was signed well, but is not of the form that the vendor describes.",
+    "unmappable": "The mapping of the webhook source gives no message for this content.",
 }
 
 

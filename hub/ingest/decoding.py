@@ -50,7 +50,8 @@ def decode(raw: bytes, encoding: str, limit: int) -> Decoded:
     try:
         payload = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return _decode_leniently(raw)
+        payload, damaged = parsed_leniently(raw)
+        return Decoded(_object(payload), suspect=True, damaged=damaged)
     if not isinstance(payload, dict):
         raise BadRequest("The body is not a JSON object.")
     return Decoded(payload, suspect=b"\\u00" in raw and any(escape in raw for escape in CONTROL_ESCAPES))
@@ -75,17 +76,29 @@ def unpacked(raw: bytes, encoding: str, limit: int) -> bytes:
     return text
 
 
-def _decode_leniently(raw: bytes) -> Decoded:
-    """Read once more with the parser that takes NaN, Infinity and lone surrogates."""
+def parsed(raw: bytes) -> Any:
+    """Any JSON value. What the log cannot hold is still in it."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return parsed_leniently(raw)[0]
+
+
+def parsed_leniently(raw: bytes) -> tuple[Any, bool]:
+    """Read with the parser that takes NaN, Infinity and lone surrogates; tell whether the bytes were no valid text."""
     text = raw.decode("utf-8-sig", "replace")
     damaged = REPLACEMENT in text and not is_text(raw)
     try:
         payload = json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise BadRequest("The body is not valid JSON.") from error
+    return payload, damaged
+
+
+def _object(payload: Any) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise BadRequest("The body is not a JSON object.")
-    return Decoded(payload, suspect=True, damaged=damaged)
+    return payload
 
 
 def is_text(raw: bytes) -> bool:

@@ -89,6 +89,28 @@ class ScopeMissing(IngestError):
     default_detail = "The token lacks the scope tracking_api:write."
 
 
+class InvalidSignature(IngestError):
+    """A call to a webhook source's address that is not proved to be the vendor's."""
+
+    status_code = status.HTTP_401_UNAUTHORIZED
+    code = "invalid_signature"
+    default_detail = "The signature is missing, too old, or not the vendor's."
+
+
+class PasswordNeeded(InvalidSignature):
+    """The same, where user name and password are the proof: vendors send them only when they are asked."""
+
+    challenge = 'Basic realm="webhook", charset="UTF-8"'
+
+
+class MalformedPayload(IngestError):
+    """A vendor's call that cannot be read, though it is the vendor's."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    code = "malformed_payload"
+    default_detail = "The payload is not of the form that the vendor describes."
+
+
 class OriginNotAllowed(IngestError):
     """The source lists the sites that may send to it, and this is none of them."""
 

@@ -8,19 +8,19 @@ cached, and a large body.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 
 from hub.events.log import Submission
-from hub.ingest import answers, policies, routes
-from hub.ingest.errors import BadRequest, HeadersTooLarge, IngestError, TooSlow, Unavailable
+from hub.ingest import answers, forms, policies, routes
+from hub.ingest.errors import BadRequest, HeadersTooLarge, IngestError, PayloadTooLarge, TooSlow, Unavailable
 from hub.ingest.keys import KeyNotCached
-from hub.ingest.lean import View, not_stored
-from hub.ingest.normalising import BATCH_LIMIT
+from hub.ingest.lean import LeanView, View, not_stored
 from hub.ingest.runtime import current
 from hub.ingest.waiting import room
 from hub.observability import log
@@ -37,11 +37,14 @@ LOOK_UP_SECONDS = 3.0
 # A key, a token, and either once more when it has run out meanwhile.
 LOOK_UPS = 4
 DRAIN_BYTES = 1024 * 1024
-KEPT_BYTES = BATCH_LIMIT + 1
+# A form with files. Its files are counted and let go, so its size costs time and no memory.
+FORM_BYTES = 32 * 1024 * 1024
 # A batch of this size takes about 2 ms. A thread takes work off the loop, but then the loop waits up to a switch
 # interval (5 ms) for the interpreter: below this, inline is the shorter wait. Packed bodies grow about eightfold.
 LARGE_BODY = 128 * 1024
 LARGE_PACKED_BODY = 16 * 1024
+# From here on a body takes long enough (a third of a millisecond) that many of them at once must take turns.
+SLOW_BODY = 16 * 1024
 WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 logger = log.get(__name__)
 
@@ -51,9 +54,10 @@ class FrontRequest(HttpRequest):
 
     answers_later = True
 
-    def __init__(self, scope: Scope, body: bytes) -> None:
+    def __init__(self, scope: Scope, body: bytes, sieve: forms.Sieve | None = None) -> None:
         self.scope = scope
         self.whole_body = body
+        self.sieve = sieve
         self.method = scope["method"]
         self.path = self.path_info = scope["path"]
         client = scope.get("client")
@@ -106,11 +110,11 @@ async def serve(view: View, arguments: dict[str, str], scope: Scope, receive: Re
         await turn_away(scope, send, HeadersTooLarge())
         return
     try:
-        body = b"" if scope["method"] in WITHOUT_BODY else await room().bodies.within(read_body(receive))
+        body, sieve = await room().bodies.within(read(view, scope, receive))
     except (IngestError, TimeoutError) as error:
         await turn_away(scope, send, error if isinstance(error, IngestError) else TooSlow())
         return
-    request = FrontRequest(scope, body)
+    request = FrontRequest(scope, body, sieve)
     try:
         response = await run(view, arguments, request)
         submission = getattr(response, "submission", None)
@@ -130,16 +134,46 @@ async def turn_away(scope: Scope, send: Send, error: IngestError) -> None:
     await respond(send, answer)
 
 
-async def read_body(receive: Receive) -> bytes:
+async def read(view: View, scope: Scope, receive: Receive) -> tuple[bytes, forms.Sieve | None]:
+    """The body as the view wants it: as bytes, or of a form with files what is left when these are let go."""
+    if scope["method"] in WITHOUT_BODY:
+        return b"", None
+    wanted: type[LeanView] = getattr(view, "cls", LeanView)
+    if wanted.takes_files:
+        content_type = next((value for name, value in scope["headers"] if name == b"content-type"), b"").decode(
+            "latin-1"
+        )
+        if forms.media_type(content_type) == forms.MULTIPART:
+            sieve = forms.Sieve(content_type)
+            await read_form(receive, sieve)
+            return b"", sieve
+    return await read_body(receive, wanted.largest_body + 1), None
+
+
+async def read_form(receive: Receive, sieve: forms.Sieve) -> None:
+    """Give a form to its sieve, chunk by chunk."""
+    with told_as_ours():
+        if not await bodies.pour(receive, await receive(), sieve.feed, FORM_BYTES):
+            raise PayloadTooLarge(FORM_BYTES)
+
+
+async def read_body(receive: Receive, keep: int) -> bytes:
     """The whole body, cut at one byte over the largest limit. More is read and thrown away, up to a bound.
 
     An answer that comes before the body is read reaches the client as a reset, which SDKs retry for ever.
     """
     event = await receive()
     if event["type"] == "http.request" and not event.get("more_body", False):
-        return bytes(event.get("body", b""))[:KEPT_BYTES]
+        return bytes(event.get("body", b""))[:keep]
+    with told_as_ours():
+        return await bodies.gather(receive, event, keep=keep, drain=max(DRAIN_BYTES, keep))
+
+
+@contextmanager
+def told_as_ours() -> Iterator[None]:
+    """What may be wrong with a body that comes in pieces, as answers."""
     try:
-        return await bodies.gather(receive, event, keep=KEPT_BYTES, drain=DRAIN_BYTES)
+        yield
     except BrokenOff as error:
         raise BadRequest() from error
     except NoRoom as error:
@@ -151,8 +185,11 @@ async def read_body(receive: Receive) -> bytes:
 async def run(view: View, arguments: dict[str, str], request: FrontRequest) -> HttpResponse:
     """Run the view inline, or in a thread when its body is large; again after its key or token has been looked up."""
     loop = asyncio.get_running_loop()
+    size = len(request.whole_body)
     is_packed = "HTTP_CONTENT_ENCODING" in request.META
-    is_large = len(request.whole_body) > (LARGE_PACKED_BODY if is_packed else LARGE_BODY)
+    is_large = size > (LARGE_PACKED_BODY if is_packed else LARGE_BODY)
+    if size >= SLOW_BODY:
+        await room().turn(request.META.get("HTTP_AUTHORIZATION") or request.META["REMOTE_ADDR"], size)
     call = partial(view, request, **arguments)
     try:
         for _ in range(LOOK_UPS):
@@ -179,7 +216,7 @@ async def look_up(request: FrontRequest, miss: KeyNotCached) -> None:
 
 async def committed(request: FrontRequest, answer: HttpResponse, submission: Submission) -> HttpResponse:
     """The answer once its submission is committed; 503 when it cannot be, or not in time."""
-    error = await room().commit(submission)
+    error = await room().commit(submission, getattr(answer, "is_hasty", False))
     return answer if error is None else not_stored(request, error)
 
 

@@ -46,9 +46,16 @@ class Hints:
         self._thread: threading.Thread | None = None
 
     def want(self, workspace_ids: Iterable[str]) -> None:
-        """Ask for a hint for each of these workspaces; returns at once."""
+        """Ask for a hint for each of these workspaces; returns at once.
+
+        The thread is woken only for one that it does not know to be wanted: at a thousand commits a second a wake-up
+        for each would cost more than the hints.
+        """
         with self._change:
+            before = len(self._wanted)
             self._wanted.update(workspace_ids)
+            if len(self._wanted) == before:
+                return
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="hints", daemon=True)
                 self._thread.start()

@@ -25,9 +25,10 @@ from rest_framework.views import APIView
 from hub.events.log import LogError, Submission
 from hub.ingest import answers, cors
 from hub.ingest.answers import Answer
-from hub.ingest.committer import QueueFull
+from hub.ingest.committer import ANSWER_WITHIN_SECONDS, HASTY_ANSWER_WITHIN_SECONDS, QueueFull
 from hub.ingest.errors import Broken, Unavailable
 from hub.ingest.keys import KeyNotCached
+from hub.ingest.normalising import BATCH_LIMIT
 from hub.ingest.runtime import current
 from hub.observability import log, metrics
 
@@ -74,6 +75,9 @@ class LeanView(APIView):
     schema = None
     # What a view answers itself is added by `as_view`; OPTIONS is every view's.
     methods: ClassVar[str] = "POST, OPTIONS"
+    # What the front door keeps of a body, and whether it reads forms with files as they come in.
+    largest_body: ClassVar[int] = BATCH_LIMIT
+    takes_files: ClassVar[bool] = False
     _parsers: ClassVar[list[BaseParser]] = []
     _authenticators: ClassVar[list[BaseAuthentication]] = []
     _permissions: ClassVar[list[BasePermission]] = []
@@ -165,8 +169,9 @@ class LeanView(APIView):
 
 def committed(request: HttpRequest, answer: HttpResponse, submission: Submission) -> HttpResponse:
     """Wait in this thread for the commit, which under the front door the event loop does."""
+    is_hasty = getattr(answer, "is_hasty", False)
     try:
-        current().committer.commit(submission)
+        current().committer.commit(submission, HASTY_ANSWER_WITHIN_SECONDS if is_hasty else ANSWER_WITHIN_SECONDS)
     except LogError as error:
         return not_stored(request, error)
     return answer

@@ -71,7 +71,8 @@ def normalise(item: object, envelope: Envelope, arrival: Arrival) -> EventRow:
     if envelope.is_suspect:
         item, changed = made_safe(item)
         flags |= CLEANED if changed else 0
-    message = {name: value for name, value in item.items() if value is not None}
+    has_null = None in item.values()
+    message = {name: value for name, value in item.items() if value is not None} if has_null else item.copy()
     message["type"] = call = validation.call_of(message, envelope.call)
     validation.check(call, message)
     flags |= identify(message)

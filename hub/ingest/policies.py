@@ -187,21 +187,26 @@ class EventThrottle(BaseThrottle):
     """Limits events, not requests, where one is set for the key, the source or the workspace."""
 
     def allow_request(self, request: Request, view: APIView) -> Literal[True]:
-        source = cast(SourceRef, request.auth)
-        shedding.guard(source.key_digest, event_count(body_of(request)), current().committer.busy_seconds())
-        if source.key_rate is None and source.source_rate is None and source.workspace_rate is None:
-            return True
-        wait = current().limits.take(
-            event_count(body_of(request)),
-            (
-                ("key", source.key_digest, source.key_rate),
-                ("source", str(source.source_id), source.source_rate),
-                ("workspace", str(source.workspace_id), source.workspace_rate),
-            ),
-        )
-        if wait:
-            raise RateLimited(wait_seconds=wait)
+        source, count = cast(SourceRef, request.auth), event_count(body_of(request))
+        shedding.guard(source.key_digest, count, current().committer.busy_seconds())
+        take_tokens(source, count)
         return True
+
+
+def take_tokens(source: SourceRef, count: int) -> None:
+    """Let so many events in, or raise with the time after which they should come again."""
+    if source.key_rate is None and source.source_rate is None and source.workspace_rate is None:
+        return
+    wait = current().limits.take(
+        count,
+        (
+            ("key", source.key_digest, source.key_rate),
+            ("source", str(source.source_id), source.source_rate),
+            ("workspace", str(source.workspace_id), source.workspace_rate),
+        ),
+    )
+    if wait:
+        raise RateLimited(wait_seconds=wait)
 
 
 def event_count(decoded: Decoded) -> int:

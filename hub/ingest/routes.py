@@ -11,9 +11,11 @@ import re
 from hub.events.spec import CALL_TYPES
 from hub.ingest.api import NoSuchView, PixelView, ProjectSettingsView, Route, SelfMetricsView, TrackView
 from hub.ingest.lean import View
+from hub.ingest.webhooks import WebhookView
 
 LETTERS = {call[0]: call for call in sorted(CALL_TYPES)}
 SETTINGS_PATH = re.compile(r"/v1/projects/([^/]+)/settings\Z")
+WEBHOOK_PATH = re.compile(r"/v1/webhooks/([^/]+)\Z")
 SLASHES = re.compile(r"/{2,}")
 
 
@@ -35,6 +37,7 @@ def _exact() -> dict[str, View]:
 EXACT = _exact()
 SETTINGS = ProjectSettingsView.as_view()
 NO_SUCH = NoSuchView.as_view()
+WEBHOOK = WebhookView.as_view()
 
 
 def find(path: str) -> tuple[View, dict[str, str]] | None:
@@ -48,5 +51,7 @@ def find(path: str) -> tuple[View, dict[str, str]] | None:
     view = EXACT.get(path)
     if view is not None:
         return view, {}
-    match = SETTINGS_PATH.match(path)
-    return (SETTINGS, {"write_key": match[1]}) if match else (NO_SUCH, {})
+    for pattern, parametric in ((WEBHOOK_PATH, WEBHOOK), (SETTINGS_PATH, SETTINGS)):
+        if match := pattern.match(path):
+            return parametric, {"write_key": match[1]}
+    return NO_SUCH, {}

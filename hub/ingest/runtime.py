@@ -15,6 +15,7 @@ from hub.ingest.hints import CeleryPublisher, Hints
 from hub.ingest.keys import KeyCache
 from hub.ingest.limits import Limits, PerMinute
 from hub.lib import postgres
+from tenants.inbound import WebhookRef, find_webhook
 from tenants.keys import SourceRef, find_source
 from tenants.oauth import TOKEN_FORM, TokenRef, find_token
 
@@ -35,12 +36,14 @@ class Runtime:
     close_more: tuple[Callable[[], None], ...] = ()
     tokens: KeyCache[TokenRef] = field(default_factory=lambda: KeyCache(find_token, form=TOKEN_FORM))
     token_requests: Limits = field(default_factory=Limits)
+    webhooks: KeyCache[WebhookRef] = field(default_factory=lambda: KeyCache(find_webhook))
 
     def close(self) -> None:
         """Store what waits, end the threads, close the connections."""
         self.committer.close()
         self.keys.close()
         self.tokens.close()
+        self.webhooks.close()
         for close in self.close_more:
             close()
 

@@ -143,7 +143,7 @@ class Wire:
         "_gate",
         "_header_bytes",
         "_header_lines",
-        "_header_names",
+        "_header_starts",
         "_large_upload",
         "_max_bytes",
         "_method",
@@ -165,7 +165,7 @@ class Wire:
         self._bodyless: bool | None = None
         self._timeout_ms = 0
         self._collecting = self._large_upload = False
-        self._header_names: list[str] = []
+        self._header_starts: list[str] = []
         self._clear()
         self.watch: Callable[[socket.socket], None] | None = None
         self.flight: Any = None
@@ -283,12 +283,13 @@ class Wire:
         self._method, self._bodyless = method, bodyless
 
     def _check_headers(self, headers: Sequence[str]) -> None:
-        names = [line.partition(":")[0] for line in headers]
-        if names != self._header_names:
+        known = self._header_starts
+        if len(headers) != len(known) or not all(map(str.startswith, headers, known)):
+            names = [line.partition(":")[0] for line in headers]
             for name in names:
                 if not HEADER_NAME.match(name) or name.lower() in FRAMING:
                     raise ValueError("a header that may not be set")
-            self._header_names = names
+            self._header_starts = [f"{name}:" for name in names]
         text = "".join(headers)
         if "\n" in text or "\r" in text or "\0" in text:
             raise ValueError("a line break in a header")

@@ -16,12 +16,16 @@ ingest_seconds = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 ingest_refused = Counter("ingest_refused_total", "Requests of the tracking API refused as a whole, by code.", ["code"])
+inbound_calls = Counter(
+    "inbound_calls_total", "Calls to webhook sources by what became of them.", ["connector", "result"]
+)
 oauth_token_requests = Counter("oauth_token_requests_total", "Requests for tokens by what became of them.", ["result"])
 delivery_attempts = Counter("delivery_attempts_total", "Outbound tries by outcome.", ["outcome"])
 order_breaks = Counter("order_breaks_total", "Events that started before an earlier one of their user had ended.")
 order_given_up = Counter("order_given_up_total", "Events that went out of order by their owner's choice.")
 poisoned = Counter("worker_crash_events_total", "Events that ended because workers died on them.")
 dead = Counter("dead_total", "Deliveries that ended badly, by reason.", ["reason"])
+filtered = Counter("filtered_total", "Events that were not for their destination, by reason.", ["reason"])
 expired = Counter("expired_total", "Deliveries that retention ended.")
 fenced = Counter("fenced_total", "Commits refused because the lease had passed to another worker.")
 lease_expired = Counter("lease_expired_total", "Leases that ran out without a release.")
@@ -33,6 +37,12 @@ circuit_changes = Counter("circuit_changes_total", "Circuits by what they change
 limiter_fallbacks = Counter(
     "limiter_fallbacks_total", "Times that rate limits went on without Valkey, by each process's own share."
 )
+lookups = Counter("lookups_total", "Look-ups before a delivery, by who knew the answer.", ["by"])
+lookup_memory_failures = Counter("lookup_memory_failures_total", "Times that look-ups found no Valkey to remember by.")
+job_polls = Counter("job_polls_total", "Questions after work that receivers took on, by what came of them.", ["result"])
+connector_tests = Counter("connector_tests_total", "Events tried out at a destination, by kind.", ["kind"])
+tokens = Counter("tokens_total", "Tokens that vendors were asked for, by what came of it.", ["scheme", "result"])
+sign_ins = Counter("sign_ins_total", "Owners sent to a vendor to sign in, by what came of it.", ["result"])
 suppressed = Counter("suppressed_total", "Messages of suppressed people.")
 resharded = Counter("resharded_total", "Times that a destination's pipelines were dealt anew.")
 retry_rows = Gauge("retry_rows", "Rows waiting for another try.", multiprocess_mode="mostrecent")

@@ -1,15 +1,17 @@
 """Decide whether an event goes to a destination, by which mappings, and if not, why.
 
-The same call answers delivery and the page that explains why an event did not arrive. It writes nothing.
+The same call answers delivery and the page that explains why an event did not arrive: who asks why hands a trail in,
+and finds in it what each gate has said. It writes nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-Message = dict[str, object]
+from hub.routing import rules
+from hub.routing.rules import Matches, Message, Rules, Step, Trail, Verdict
 
 DESTINATION_DELETED = "destination_deleted"
 DESTINATION_OFF = "destination_off"
@@ -28,6 +30,7 @@ REASONS = {
     SENT_CLIENT_SIDE: "The browser had already sent this event to the destination itself.",
     NO_MATCHING_MAPPING: "No enabled mapping of the destination has a trigger that the event meets.",
     ERASED: "The person was erased; the event has no content any more.",
+    **rules.REASONS,
 }
 
 
@@ -56,7 +59,9 @@ class Route:
     """One enabled mapping as routing sees it: its id and the compiled trigger, None when it takes every event."""
 
     mapping_id: UUID
-    matches: Callable[[Message], bool] | None
+    matches: Matches | None
+    name: str = ""
+    trigger: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +74,19 @@ class Plan:
     intervals: tuple[Interval, ...]
     links: Mapping[UUID, Link]
     routes: tuple[Route, ...]
-    chosen: Callable[[Message], bool] | None = None
+    chosen: Matches | None = None
+    rules: Rules | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Either the mappings that apply, or the reason why none does."""
+    """Either the mappings that apply, or the reason why none does. `changed` is the event as the mappings see it, where
+    filters or toggles have taken something out of it.
+    """
 
     mapping_ids: tuple[UUID, ...] = ()
     reason: str = ""
+    changed: Message | None = None
 
 
 def is_eligible(plan: Plan, source_id: UUID, position: tuple[int, int]) -> bool:
@@ -100,15 +109,44 @@ def refusal_now(plan: Plan, source_id: UUID) -> str:
     return "" if link is not None and link.is_on else SOURCE_DISCONNECTED
 
 
-def decide(plan: Plan, message: Message) -> Decision:
-    """Which mappings apply to this message, for an event that is eligible and not refused now."""
+def decide(plan: Plan, message: Message, source_id: UUID, trail: Trail | None = None) -> Decision:
+    """Which mappings apply to this message, for an event that is eligible and not refused now.
+
+    1. What a replay is about. 2. The event's own `integrations` object. 3. The source's toggles for this destination,
+    which give way to that object. 4. The destination's filters: samples, drops, properties dropped, properties allowed.
+    5. The triggers of the mappings, which see what the filters have left.
+    """
     if plan.chosen is not None and not plan.chosen(message):
         return Decision(reason=NOT_CHOSEN)
     reason = integrations_refusal(plan.names, message)
+    if trail is not None:
+        trail.append(Step("integrations", "stopped" if reason else "passed", reason))
     if reason:
         return Decision(reason=reason)
-    matching = tuple(route.mapping_id for route in plan.routes if route.matches is None or route.matches(message))
-    return Decision(mapping_ids=matching) if matching else Decision(reason=NO_MATCHING_MAPPING)
+    seen = message
+    if plan.rules is not None:
+        seen, reason = plan.rules.apply(message, source_id, plan.names, trail)
+        if reason:
+            return Decision(reason=reason)
+    matching = tuple(route.mapping_id for route in plan.routes if route.matches is None or route.matches(seen))
+    if trail is not None:
+        trail.extend(_of_mapping(route, route.mapping_id in matching, seen) for route in plan.routes)
+    if not matching:
+        return Decision(reason=NO_MATCHING_MAPPING)
+    return Decision(matching) if seen is message else Decision(matching, changed=seen)
+
+
+def _of_mapping(route: Route, matches: bool, seen: Message) -> Step:
+    verdict: Verdict = "passed" if matches else "stopped"
+    return Step("trigger", verdict, "", route.mapping_id, route.name, route.trigger, before=seen, after=seen)
+
+
+def is_silent(body: str) -> bool:
+    """Whether the JSON text of a message has nothing in it that `integrations_refusal` goes by; False when in doubt.
+
+    The log holds what one serialiser wrote, which escapes no letters. SDKs send an empty `integrations` with each call.
+    """
+    return '"_metadata"' not in body and body.count('"integrations"') == body.count('"integrations":{}')
 
 
 def integrations_refusal(names: frozenset[str], message: Message) -> str:

@@ -40,9 +40,20 @@ class Bodies:
 
     async def gather(self, receive: Receive, first: Event, keep: int, drain: int) -> bytes:
         """The whole body, cut at `keep` bytes; what comes after is thrown away, and past `drain` no more is read."""
-        started_at = self._clock()
         body = bytearray()
-        total = 0
+
+        def take(chunk: bytes) -> int:
+            kept = chunk[: keep - len(body)]
+            body.extend(kept)
+            return len(kept)
+
+        await self.pour(receive, first, take, drain)
+        return bytes(body)
+
+    async def pour(self, receive: Receive, first: Event, take: Callable[[bytes], int], drain: int) -> bool:
+        """Hand each chunk to `take`, which tells by how much more it holds now; whether the body came to its end."""
+        started_at = self._clock()
+        total = held = 0
         event = first
         try:
             while True:
@@ -50,15 +61,15 @@ class Bodies:
                     raise BrokenOff
                 chunk = event.get("body", b"")
                 total += len(chunk)
-                kept = chunk[: keep - len(body)]
-                body += kept
-                self.held += len(kept)
-                if not event.get("more_body", False) or total > drain:
-                    return bytes(body)
+                more = take(chunk)
+                held += more
+                self.held += more
+                if total > drain or not event.get("more_body", False):
+                    return total <= drain
                 self._require_room_and_pace(total, started_at)
                 event = await receive()
         finally:
-            self.held -= len(body)
+            self.held -= held
 
     def _require_room_and_pace(self, total: int, started_at: float) -> None:
         if self.held > settings.BODIES_MEGABYTES * 1024 * 1024:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import models, transaction
@@ -11,6 +12,7 @@ from django.http import HttpRequest
 from hub.adminsite.acts import Act, Refused
 from hub.adminsite.callers import address_of, request_id_of
 from tenants.auditing import Actor, record
+from tenants.errors import TenantsError
 from tenants.models import User
 
 
@@ -45,6 +47,24 @@ def steering(
         return f"{label}: {counted(rows)}."
 
     return Act(name, label, permission, effect, run, limit=100)
+
+
+def noted(
+    name: str,
+    label: str,
+    permission: str,
+    effect: str,
+    verb: Callable[[Any, Actor], object],
+    action: str,
+    limit: int = 100,
+) -> Act:
+    """An act of a service that takes no reason: done to all chosen rows or to none, and the reason noted at each."""
+
+    def act(row: models.Model, actor: Actor, reason: str) -> None:
+        verb(row, actor)
+        record(actor, action, row, label=str(row), notes={"reason": reason})
+
+    return replace(steering(name, label, permission, effect, act, TenantsError), limit=limit)
 
 
 def counted(rows: Sequence[models.Model]) -> str:

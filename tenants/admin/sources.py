@@ -1,9 +1,14 @@
-"""Sources and their write keys. Of a key its beginning and end are shown; a new one once."""
+"""Sources and their write keys. Of a key its beginning and end are shown; a new one once.
+
+A source that takes a vendor's calls is shown with its address, unless that is a secret, and with its connector's
+settings, of whose credentials only the ends are seen.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.conf import settings
 from django.contrib import admin
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -19,7 +24,9 @@ from hub.adminsite.text import pretty
 from tenants import services
 from tenants.admin.acting import actor_of, note_reason
 from tenants.errors import Gone, TenantsError
+from tenants.inbound import address_of
 from tenants.models import Source, WriteKey
+from tenants.services.write_keys import live_keys
 
 
 @transaction.atomic
@@ -49,8 +56,20 @@ def rotate(request: HttpRequest, rows: Sequence[Source], reason: str) -> HttpRes
         "source": source,
         "key": issued.plain,
         "is_public": issued.row.is_public,
+        "address": address_of(settings.PUBLIC_URL, str(issued.plain)) if source.connector else "",
     }
     return TemplateResponse(request, "admin/new_write_key.html", context)
+
+
+@transaction.atomic
+def end_overlap(request: HttpRequest, rows: Sequence[Source], reason: str) -> str:
+    """Let replaced secrets count no more."""
+    for source in rows:
+        if not source.former_secrets:
+            raise Refused(f"{source.slug}: no replaced secret counts any more.")
+        services.end_secret_overlap(source, actor=actor_of(request))
+        note_reason(request, "source.former_secrets_ended", source, reason)
+    return f"The replaced secrets of {len(rows)} sources count no more."
 
 
 @transaction.atomic
@@ -67,14 +86,18 @@ def revoke(request: HttpRequest, rows: Sequence[WriteKey], reason: str) -> str:
 
 @admin.register(Source, site=site)
 class SourceAdmin(ReadOnlyAdmin):
-    list_display = ("slug", "name", "workspace", "kind", "is_enabled", "rate_limit", "created_at", "deleted_at")
+    list_display = (
+        *("slug", "name", "workspace", "kind", "connector", "is_enabled", "rate_limit"),
+        *("created_at", "deleted_at"),
+    )
     list_select_related = ("workspace",)
-    list_filter = ("kind", "is_enabled", ("deleted_at", admin.EmptyFieldListFilter))
+    list_filter = ("kind", "connector", "is_enabled", ("deleted_at", admin.EmptyFieldListFilter))
     search_fields = ("slug__exact", "workspace__slug__exact")
     search_help_text = "Exact slug of the source or of its workspace."
     ordering = ("workspace__slug", "slug")
     fields = (
         *("workspace", "slug", "name", "kind", "is_enabled", "rate_limit", "oauth_app", "oauth_required"),
+        *("connector", "addresses", "connector_settings_shown", "former_secrets_shown"),
         *("settings_shown", "labels_shown"),
         *("created_at", "deleted_at"),
     )
@@ -103,17 +126,43 @@ class SourceAdmin(ReadOnlyAdmin):
             rotate,
             limit=1,
         ),
+        Act(
+            "end_overlap",
+            "End replaced secrets",
+            "tenants.change_source",
+            "Calls that the vendor signed with a secret that was replaced are refused from now on.",
+            end_overlap,
+            limit=100,
+        ),
     )
 
     def describe(self, row: Source) -> str:
         return f"{row.slug} ({row.kind}, workspace {row.workspace.slug})"
 
     def links(self, row: Source) -> Sequence[tuple[str, str]]:
-        return [("OAuth", reverse("admin:oauth_source", args=[row.pk]))] if not row.has_public_keys else []
+        may_have_tokens = not (row.has_public_keys or row.connector)
+        return [("OAuth", reverse("admin:oauth_source", args=[row.pk]))] if may_have_tokens else []
 
     @admin.display(description="settings")
     def settings_shown(self, row: Source) -> SafeString:
         return pretty(row.settings)
+
+    @admin.display(description="addresses")
+    def addresses(self, row: Source) -> str:
+        """Where the vendor calls. A secret address was shown when it was made."""
+        if not row.connector:
+            return "-"
+        keys = live_keys(row)
+        known = [address_of(settings.PUBLIC_URL, key.value) for key in keys if key.value]
+        return "\n".join(known) or ", ".join(f"secret, ends with {key.last4}" for key in keys) or "none"
+
+    @admin.display(description="connector settings")
+    def connector_settings_shown(self, row: Source) -> SafeString:
+        return pretty(row.masked_settings())
+
+    @admin.display(description="replaced secrets that count until")
+    def former_secrets_shown(self, row: Source) -> SafeString:
+        return pretty({name: kept["until"] for name, kept in row.former_secrets.items()})
 
     @admin.display(description="labels")
     def labels_shown(self, row: Source) -> SafeString:

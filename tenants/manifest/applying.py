@@ -47,6 +47,7 @@ def apply(text: str, *, environment: Mapping[str, str], actor: Actor, dry_run: b
         # What was generated went with the transaction.
         run.report.write_keys.clear()
         run.report.secrets.clear()
+        run.report.addresses.clear()
     return run.report
 
 

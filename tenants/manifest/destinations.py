@@ -1,7 +1,8 @@
 """A destination of the file: settings with references resolved, mappings by name, connections by the list of sources.
 
 A list that the file gives is the whole list: sources and mappings it leaves out are switched off. An absent list, or
-an empty list of mappings, says nothing about them; a new destination then starts with its connector's presets.
+an empty list of mappings, says nothing about them; a new destination then starts with its connector's presets. Filters
+and toggles are read by a module of their own.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from connectors.base import Connector
 from tenants import services
 from tenants.credentials import open_all
 from tenants.errors import Invalid, TenantsError
+from tenants.manifest import rules
 from tenants.manifest.existing import Existing
 from tenants.manifest.schema import DestinationSpec, MappingSpec
 from tenants.models import Destination, Source
@@ -41,6 +43,7 @@ def apply_destination(run: Run, spec: DestinationSpec, found: Existing, in_file:
     settings = _settings(run, spec, connector)
     _check_settings(spec, connector, settings, destination)
     _check_mappings(spec, connector)
+    rules.check(run, spec, found, in_file)
     if len(run.references.problems) > before:
         return
     path = f"{found.workspace.slug}/destinations/{spec.slug}"
@@ -65,6 +68,7 @@ def _create(
         actor=run.actor,
         **values,
     )
+    rules.apply(run, spec, made.destination, found)
     run.report.created.append(path)
     if made.generated:
         run.report.secrets[path] = made.generated
@@ -89,6 +93,7 @@ def _update(
         services.set_destination_enabled(destination, spec.enabled, actor=run.actor)
         is_changed = True
     is_changed |= _apply_mappings(run, spec, destination, found)
+    is_changed |= rules.apply(run, spec, destination, found)
     return is_changed | (wanted is not None and _apply_sources(run, destination, found, wanted))
 
 

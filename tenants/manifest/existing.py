@@ -10,17 +10,20 @@ from dataclasses import dataclass, field
 from tenants.models import (
     Connection,
     Destination,
+    DestinationFilter,
     Mapping,
     Member,
     OAuthApp,
     OAuthKey,
     Source,
+    SourceToggle,
     User,
     Workspace,
     WriteKey,
 )
 
 Workspaces = dict[str, "Existing"]
+ToggleKey = tuple[uuid.UUID, str, str]
 
 
 @dataclass(slots=True)
@@ -35,6 +38,8 @@ class Existing:
     keys: dict[uuid.UUID, list[WriteKey]] = field(default_factory=lambda: defaultdict(list))
     destinations: dict[str, Destination] = field(default_factory=dict)
     mappings: dict[uuid.UUID, dict[str, Mapping]] = field(default_factory=lambda: defaultdict(dict))
+    filters: dict[uuid.UUID, dict[str, DestinationFilter]] = field(default_factory=lambda: defaultdict(dict))
+    toggles: dict[uuid.UUID, dict[ToggleKey, SourceToggle]] = field(default_factory=lambda: defaultdict(dict))
     connections: dict[tuple[uuid.UUID, uuid.UUID], Connection] = field(default_factory=dict)
 
 
@@ -57,6 +62,13 @@ def load(slugs: Collection[str]) -> Workspaces:
     mappings = Mapping.unscoped.filter(workspace__in=found).select_related("destination")
     for mapping in mappings.order_by("position", "id"):
         found[mapping.workspace_id].mappings[mapping.destination_id][mapping.name] = mapping
+    filters = DestinationFilter.unscoped.filter(workspace__in=found).select_related("destination", "source")
+    for one in filters.order_by("position", "id"):
+        found[one.workspace_id].filters[one.destination_id][one.name] = one
+    toggles = SourceToggle.unscoped.filter(workspace__in=found).select_related("destination", "source")
+    for toggle in toggles.order_by("source__slug", "call", "event_name"):
+        key_of_it = (toggle.source_id, toggle.call, toggle.event_name)
+        found[toggle.workspace_id].toggles[toggle.destination_id][key_of_it] = toggle
     for link in Connection.unscoped.filter(workspace__in=found).select_related("source", "destination"):
         found[link.workspace_id].connections[link.source_id, link.destination_id] = link
     return {existing.workspace.slug: existing for existing in found.values()}

@@ -12,7 +12,18 @@ import yaml
 from hub.lib.clock import now
 from tenants.manifest.existing import Existing, load
 from tenants.manifest.references import reference
-from tenants.models import Destination, Mapping, Member, OAuthApp, Source, Workspace, WriteKey
+from tenants.models import (
+    Destination,
+    DestinationFilter,
+    Mapping,
+    Member,
+    OAuthApp,
+    Source,
+    SourceToggle,
+    Workspace,
+    WriteKey,
+)
+from tenants.models.filter import FilterAction
 from tenants.services.mappings import mapping_content
 
 NOT_IN_VARIABLE = re.compile(r"[^A-Z0-9]+")
@@ -39,7 +50,7 @@ def _workspace(found: Existing) -> Entry:
         **{name: value for name, value in limits.items() if value is not None},
         "members": [_member(member) for _, member in sorted(found.members.items())],
         **({"oauth_apps": apps} if (apps := [_oauth_app(app, found) for app in found.oauth_apps.values()]) else {}),
-        "sources": [_source(source, found.keys[source.pk]) for source in found.sources.values()],
+        "sources": [_source(source, found.keys[source.pk], row.slug) for source in found.sources.values()],
         "destinations": [_destination(one, found) for one in found.destinations.values()],
     }
 
@@ -68,9 +79,13 @@ def _oauth_app(app: OAuthApp, found: Existing) -> Entry:
     }
 
 
-def _source(source: Source, keys: list[WriteKey]) -> Entry:
+def _source(source: Source, keys: list[WriteKey], slug: str) -> Entry:
     entry: Entry = {"slug": source.slug, "name": source.name, "kind": source.kind, "enabled": source.is_enabled}
-    entry["settings"] = source.settings
+    if source.connector:
+        hidden = {name: reference(variable(slug, source.slug, name)) for name in source.secrets}
+        entry |= {"connector": source.connector, "settings": {**source.connector_settings, **hidden}}
+    else:
+        entry["settings"] = source.settings
     if source.rate_limit is not None:
         entry["rate_limit"] = source.rate_limit
     if source.labels:
@@ -108,8 +123,32 @@ def _destination(destination: Destination, found: Existing) -> Entry:
     if destination.rate_limit is not None:
         entry["rate_limit"] = destination.rate_limit
     entry["mappings"] = [_mapping(mapping) for mapping in found.mappings[destination.pk].values()]
-    entry["filters"] = []
-    return entry
+    entry["filters"] = [_filter(one) for one in found.filters[destination.pk].values() if _is_of_live(one.source)]
+    toggles = [_toggle(one) for one in found.toggles[destination.pk].values() if _is_of_live(one.source)]
+    return {**entry, "toggles": toggles} if toggles else entry
+
+
+def _is_of_live(source: Source | None) -> bool:
+    """Whether a rule can still be about something: with its deleted source left out it would be about all."""
+    return source is None or source.deleted_at is None
+
+
+def _filter(filter: DestinationFilter) -> Entry:
+    entry: Entry = {"name": filter.name}
+    if filter.source is not None:
+        entry["source"] = filter.source.slug
+    sample = {"percent": filter.percent, "path": filter.path} if filter.path else filter.percent
+    told = {FilterAction.SAMPLE: sample, FilterAction.DROP: True}.get(FilterAction(filter.action), filter.fields)
+    return {**entry, "if": filter.condition, filter.action: told, "enabled": filter.is_enabled}
+
+
+def _toggle(toggle: SourceToggle) -> Entry:
+    entry: Entry = {"source": toggle.source.slug, "type": toggle.call}
+    if toggle.event_name:
+        entry["event"] = toggle.event_name
+    if toggle.paths is not None:
+        entry["properties"] = toggle.paths
+    return {**entry, "enabled": toggle.is_enabled}
 
 
 def _mapping(mapping: Mapping) -> Entry:

@@ -16,6 +16,7 @@ from tenants.manifest.errors import Problem
 from tenants.manifest.reading import Located
 from tenants.manifest.sections import Section
 from tenants.models.destination import Ordering, PastCap
+from tenants.models.filter import EVENT_LENGTH, NAME_LENGTH, Call, FilterAction
 from tenants.models.oauth import TokenLife
 from tenants.models.source import SourceKind
 from tenants.models.user import normalise_email
@@ -30,14 +31,17 @@ OAUTH_APP = ("slug", "name", "client_id", "token_days", "scopes", "enabled", "pu
 PUBLIC_KEY = ("kid", "pem")
 SOURCE = (
     *("slug", "name", "kind", "write_keys", "enabled", "settings", "rate_limit", "labels"),
-    *("oauth_app", "oauth_required"),
+    *("oauth_app", "oauth_required", "connector"),
 )
 WRITE_KEY = ("env", "sha256", "last4")
 DESTINATION = (
     *("slug", "connector", "name", "settings", "sources", "enabled"),
-    *("ordering", "past_cap", "shards", "retry_hours", "rate_limit", "mappings", "filters"),
+    *("ordering", "past_cap", "shards", "retry_hours", "rate_limit", "mappings", "filters", "toggles"),
 )
 MAPPING = ("name", "action", "trigger", "fields", "enabled", "batch")
+FILTER = ("name", "source", "if", *FilterAction.values, "enabled")
+SAMPLE = ("percent", "path")
+TOGGLE = ("source", "type", "event", "properties", "enabled")
 Values = dict[str, Any]
 Spec = TypeVar("Spec")
 
@@ -88,6 +92,8 @@ class SourceSpec:
     enabled: bool | None
     oauth_app: str | None
     oauth_required: bool | None
+    connector: str | None
+    connector_settings: dict[str, Located]
     values: Values
 
 
@@ -103,6 +109,44 @@ class MappingSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class FilterSpec:
+    """A filter; the `source` is one slug, or None for all sources."""
+
+    section: Section
+    source: tuple[str, Located] | None
+    enabled: bool | None
+    values: Values
+
+    @property
+    def name(self) -> str:
+        return str(self.values["name"])
+
+    def complain(self, field: str, message: str) -> None:
+        """Note what a service says of a column at the key that the file has for it."""
+        keys = {"condition": "if", "name": "name", "source": "source"}
+        self.section.complain(keys.get(field, str(self.values["action"])), message)
+
+
+@dataclass(frozen=True, slots=True)
+class ToggleSpec:
+    section: Section
+    source: tuple[str, Located]
+    call: str
+    event_name: str
+    paths: list[str] | None
+    enabled: bool | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.source[0]} {self.call} {self.event_name}".rstrip()
+
+    def complain(self, field: str, message: str) -> None:
+        """Note what a service says of a column at the key that the file has for it."""
+        keys = {"call": "type", "event_name": "event", "paths": "properties"}
+        self.section.complain(keys.get(field, ""), message)
+
+
+@dataclass(frozen=True, slots=True)
 class DestinationSpec:
     section: Section
     slug: str
@@ -110,6 +154,8 @@ class DestinationSpec:
     settings: dict[str, Located]
     sources: tuple[tuple[str, Located], ...] | None
     mappings: tuple[MappingSpec, ...]
+    filters: tuple[FilterSpec, ...]
+    toggles: tuple[ToggleSpec, ...]
     enabled: bool | None
     values: Values
 
@@ -190,9 +236,13 @@ def _source(at: Located, problems: list[Problem]) -> SourceSpec | None:
     section = Section(at, problems, SOURCE)
     slug = section.text("slug", validators.slug, required=True)
     kind = section.text("kind", _one_of(SourceKind.values), required=True)
+    connector = section.text("connector", longest=63)
+    # What a source with a connector is told is checked by the connector's own fields.
+    rules = () if connector else (validators.source_settings,)
+    settings = section.mapping("settings", *rules)
     values: Values = {
         "name": section.text("name"),
-        "settings": section.mapping("settings", validators.source_settings),
+        "settings": None if connector else settings,
         "rate_limit": section.whole("rate_limit", validators.at_least_one),
         "labels": section.mapping("labels", validators.labels),
     }
@@ -201,7 +251,8 @@ def _source(at: Located, problems: list[Problem]) -> SourceSpec | None:
     oauth_app = section.text("oauth_app", validators.slug)
     if not (slug and kind and section.is_sound):
         return None
-    return SourceSpec(section, slug, kind, keys, enabled, oauth_app, oauth_required, _named(values))
+    told = section.at.entries["settings"].entries if connector and settings is not None else {}
+    return SourceSpec(section, slug, kind, keys, enabled, oauth_app, oauth_required, connector, told, _named(values))
 
 
 def _write_key(at: Located, problems: list[Problem]) -> KeySpec | None:
@@ -232,15 +283,16 @@ def _destination(at: Located, problems: list[Problem]) -> DestinationSpec | None
         "retry_hours": section.number("retry_hours", *validators.retry_hours),
         "rate_limit": section.mapping("rate_limit", validators.rate_limit),
     }
-    if section.items("filters"):
-        section.complain("filters", "filters of a destination cannot be set yet; leave the list empty")
     enabled = section.flag("enabled")
     sources = tuple(section.texts("sources")) if "sources" in section else None
     mappings = _specs(section, "mappings", _mapping, lambda spec: spec.name, problems)
+    filters = _specs(section, "filters", _filter, lambda spec: spec.name, problems)
+    toggles = _specs(section, "toggles", _toggle, lambda spec: spec.name, problems)
     if not slug or not connector:
         return None
     settings = section.at.entries["settings"].entries if "settings" in section else {}
-    return DestinationSpec(section, slug, connector, settings, sources, mappings, enabled, _named(values))
+    rules = (mappings, filters, toggles)
+    return DestinationSpec(section, slug, connector, settings, sources, *rules, enabled, _named(values))
 
 
 def _mapping(at: Located, problems: list[Problem]) -> MappingSpec | None:
@@ -254,6 +306,49 @@ def _mapping(at: Located, problems: list[Problem]) -> MappingSpec | None:
     }
     enabled = section.flag("enabled")
     return MappingSpec(section, enabled, _named(values)) if section.is_sound else None
+
+
+def _filter(at: Located, problems: list[Problem]) -> FilterSpec | None:
+    section = Section(at, problems, FILTER)
+    values: Values = {
+        "name": section.text("name", required=True, longest=NAME_LENGTH),
+        "condition": section.text("if", required=True, longest=10_000),
+    }
+    chosen = [action for action in FilterAction.values if action in section]
+    if len(chosen) != 1:
+        section.complain("", f"a filter has one of {', '.join(FilterAction.values)}")
+    values |= _filter_action(section, chosen[0], problems) if len(chosen) == 1 else {}
+    source, enabled = section.text("source", validators.slug), section.flag("enabled")
+    named = (source, section.place("source")) if source else None
+    return FilterSpec(section, named, enabled, values) if section.is_sound else None
+
+
+def _filter_action(section: Section, action: str, problems: list[Problem]) -> Values:
+    """What the one key that says what to do says."""
+    values: Values = {"action": action, "percent": None, "path": "", "fields": None}
+    if action == FilterAction.DROP:
+        if section.flag(action) is False:
+            section.complain(action, "this must be true; to switch the filter off say enabled: false")
+    elif action != FilterAction.SAMPLE:
+        values["fields"] = section.mapping(action)
+    elif isinstance(section.at.entries[action].value, dict):
+        sample = Section(section.at.entries[action], problems, SAMPLE)
+        values |= {"percent": sample.number("percent"), "path": sample.text("path", longest=500) or ""}
+    else:
+        values["percent"] = section.number(action)
+    return values
+
+
+def _toggle(at: Located, problems: list[Problem]) -> ToggleSpec | None:
+    section = Section(at, problems, TOGGLE)
+    source = section.text("source", validators.slug, required=True)
+    call = section.text("type", _one_of(Call.values), required=True)
+    event_name = section.text("event", longest=EVENT_LENGTH) or ""
+    paths = [text for text, _ in section.texts("properties")] if "properties" in section else None
+    enabled = section.flag("enabled")
+    if not (source and call and section.is_sound):
+        return None
+    return ToggleSpec(section, (source, section.place("source")), call, event_name, paths, enabled)
 
 
 def _specs(

@@ -300,6 +300,148 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="Source",
+            fields=[
+                ("id", models.UUIDField(default=hub.lib.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                (
+                    "slug",
+                    models.SlugField(
+                        max_length=63,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9][a-z0-9_-]{0,62}\\Z",
+                                "Use 1 to 63 of a-z, 0-9, - and _, beginning with a letter or digit.",
+                            )
+                        ],
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("website", "Website"),
+                            ("mobile", "Mobile"),
+                            ("server", "Server"),
+                            ("webhook", "Webhook"),
+                            ("warehouse", "Warehouse"),
+                            ("audience", "Audience"),
+                            ("journey", "Journey"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("is_enabled", models.BooleanField(default=True)),
+                (
+                    "settings",
+                    models.JSONField(
+                        blank=True,
+                        default=tenants.models.source.default_source_settings,
+                        validators=[tenants.validators.source_settings],
+                    ),
+                ),
+                (
+                    "rate_limit",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Events per second.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                ("labels", models.JSONField(blank=True, default=dict, validators=[tenants.validators.labels])),
+                (
+                    "connector",
+                    models.CharField(blank=True, help_text="Of a webhook source: whose calls it takes.", max_length=63),
+                ),
+                ("connector_settings", models.JSONField(blank=True, default=dict)),
+                ("secrets", models.JSONField(blank=True, default=dict, editable=False)),
+                ("secret_hints", models.JSONField(blank=True, default=dict, editable=False)),
+                ("former_secrets", models.JSONField(blank=True, default=dict, editable=False)),
+                ("oauth_required", models.BooleanField(default=False, help_text="A write key alone opens nothing.")),
+                ("created_at", models.DateTimeField(default=hub.lib.clock.now, editable=False)),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "oauth_app",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.oauthapp",
+                    ),
+                ),
+            ],
+            managers=[
+                ("unscoped", django.db.models.manager.Manager()),
+            ],
+        ),
+        migrations.CreateModel(
+            name="DestinationFilter",
+            fields=[
+                ("id", models.UUIDField(default=hub.lib.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=64)),
+                ("condition", models.TextField(help_text="In the filter language, or the word all.")),
+                (
+                    "action",
+                    models.CharField(
+                        choices=[
+                            ("sample", "send a share of them"),
+                            ("drop", "send none of them"),
+                            ("drop_properties", "send them without some properties"),
+                            ("allow_properties", "send them with some properties only"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "percent",
+                    models.FloatField(
+                        blank=True, help_text="Of a sample: the share that is sent, from 0 to 1.", null=True
+                    ),
+                ),
+                (
+                    "path",
+                    models.CharField(blank=True, help_text="Of a sample: the value that decides.", max_length=500),
+                ),
+                (
+                    "fields",
+                    models.JSONField(blank=True, help_text="Of properties: keys by the object they are in.", null=True),
+                ),
+                ("position", models.PositiveSmallIntegerField(default=0)),
+                ("is_enabled", models.BooleanField(default=True)),
+                ("version", models.PositiveIntegerField(default=1, editable=False)),
+                ("created_at", models.DateTimeField(default=hub.lib.clock.now, editable=False)),
+                (
+                    "destination",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.destination",
+                    ),
+                ),
+                (
+                    "source",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.source",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "filter",
+            },
+            managers=[
+                ("unscoped", django.db.models.manager.Manager()),
+            ],
+        ),
+        migrations.CreateModel(
             name="Workspace",
             fields=[
                 ("id", models.UUIDField(default=hub.lib.ids.uuid7, editable=False, primary_key=True, serialize=False)),
@@ -390,68 +532,56 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name="Source",
+            name="SourceToggle",
             fields=[
                 ("id", models.UUIDField(default=hub.lib.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 (
-                    "slug",
-                    models.SlugField(
-                        max_length=63,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "^[a-z0-9][a-z0-9_-]{0,62}\\Z",
-                                "Use 1 to 63 of a-z, 0-9, - and _, beginning with a letter or digit.",
-                            )
-                        ],
-                    ),
-                ),
-                ("name", models.CharField(max_length=200)),
-                (
-                    "kind",
+                    "call",
                     models.CharField(
                         choices=[
-                            ("website", "Website"),
-                            ("mobile", "Mobile"),
-                            ("server", "Server"),
-                            ("webhook", "Webhook"),
-                            ("warehouse", "Warehouse"),
-                            ("audience", "Audience"),
-                            ("journey", "Journey"),
+                            ("track", "Track"),
+                            ("identify", "Identify"),
+                            ("page", "Page"),
+                            ("screen", "Screen"),
+                            ("group", "Group"),
+                            ("alias", "Alias"),
                         ],
-                        max_length=20,
+                        max_length=8,
                     ),
                 ),
-                ("is_enabled", models.BooleanField(default=True)),
                 (
-                    "settings",
+                    "event_name",
+                    models.CharField(blank=True, help_text="Empty: every call of this type.", max_length=200),
+                ),
+                (
+                    "paths",
                     models.JSONField(
-                        blank=True,
-                        default=tenants.models.source.default_source_settings,
-                        validators=[tenants.validators.source_settings],
+                        blank=True, help_text="What is taken out; empty: the event is not sent at all.", null=True
                     ),
                 ),
                 (
-                    "rate_limit",
-                    models.PositiveIntegerField(
-                        blank=True,
-                        help_text="Events per second.",
-                        null=True,
-                        validators=[django.core.validators.MinValueValidator(1)],
+                    "is_enabled",
+                    models.BooleanField(
+                        default=True, help_text="Off: the events are sent as if the toggle were not here."
                     ),
                 ),
-                ("labels", models.JSONField(blank=True, default=dict, validators=[tenants.validators.labels])),
-                ("oauth_required", models.BooleanField(default=False, help_text="A write key alone opens nothing.")),
                 ("created_at", models.DateTimeField(default=hub.lib.clock.now, editable=False)),
-                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 (
-                    "oauth_app",
+                    "destination",
                     models.ForeignKey(
-                        blank=True,
                         db_constraint=False,
-                        null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
-                        to="tenants.oauthapp",
+                        to="tenants.destination",
+                    ),
+                ),
+                (
+                    "source",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.source",
                     ),
                 ),
                 (
@@ -464,9 +594,19 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "verbose_name": "toggle",
+            },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
             ],
+        ),
+        migrations.AddField(
+            model_name="source",
+            name="workspace",
+            field=models.ForeignKey(
+                editable=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.workspace"
+            ),
         ),
         migrations.CreateModel(
             name="OAuthToken",
@@ -631,6 +771,80 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="mapping",
+            name="workspace",
+            field=models.ForeignKey(
+                editable=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.workspace"
+            ),
+        ),
+        migrations.CreateModel(
+            name="FilterVersion",
+            fields=[
+                ("id", models.UUIDField(default=hub.lib.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ("version", models.PositiveIntegerField()),
+                ("name", models.CharField(max_length=64)),
+                ("condition", models.TextField()),
+                (
+                    "action",
+                    models.CharField(
+                        choices=[
+                            ("sample", "send a share of them"),
+                            ("drop", "send none of them"),
+                            ("drop_properties", "send them without some properties"),
+                            ("allow_properties", "send them with some properties only"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("percent", models.FloatField(blank=True, null=True)),
+                ("path", models.CharField(blank=True, max_length=500)),
+                ("fields", models.JSONField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(default=hub.lib.clock.now, editable=False)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "filter",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.destinationfilter",
+                    ),
+                ),
+                (
+                    "source",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.source",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.workspace",
+                    ),
+                ),
+            ],
+            managers=[
+                ("unscoped", django.db.models.manager.Manager()),
+            ],
+        ),
+        migrations.AddField(
+            model_name="destinationfilter",
             name="workspace",
             field=models.ForeignKey(
                 editable=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.workspace"
@@ -811,6 +1025,19 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddConstraint(
+            model_name="sourcetoggle",
+            constraint=models.UniqueConstraint(
+                fields=("workspace", "destination", "source", "call", "event_name"), name="toggle_once"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="sourcetoggle",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("call__in", ["track", "identify", "page", "screen", "group", "alias"])),
+                name="toggle_call_known",
+            ),
+        ),
+        migrations.AddConstraint(
             model_name="source",
             constraint=models.UniqueConstraint(
                 condition=models.Q(("deleted_at", None)),
@@ -826,6 +1053,13 @@ class Migration(migrations.Migration):
             model_name="source",
             constraint=models.CheckConstraint(
                 condition=models.Q(("rate_limit__gte", 1)), name="source_rate_limit_positive"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="source",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("connector", ""), ("kind", "webhook"), _connector="OR"),
+                name="source_connector_of_webhooks_only",
             ),
         ),
         migrations.AddConstraint(
@@ -899,6 +1133,36 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="mapping",
             constraint=models.UniqueConstraint(fields=("workspace", "id"), name="mapping_of_workspace"),
+        ),
+        migrations.AddConstraint(
+            model_name="filterversion",
+            constraint=models.UniqueConstraint(fields=("workspace", "filter", "version"), name="filter_version_once"),
+        ),
+        migrations.AddConstraint(
+            model_name="destinationfilter",
+            constraint=models.UniqueConstraint(fields=("workspace", "destination", "name"), name="filter_name_once"),
+        ),
+        migrations.AddConstraint(
+            model_name="destinationfilter",
+            constraint=models.UniqueConstraint(fields=("workspace", "id"), name="filter_of_workspace"),
+        ),
+        migrations.AddConstraint(
+            model_name="destinationfilter",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("action__in", ["sample", "drop", "drop_properties", "allow_properties"])),
+                name="filter_action_known",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="destinationfilter",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("action", "sample"), ("percent__range", (0, 1))),
+                    models.Q(models.Q(("action", "sample"), _negated=True), ("path", ""), ("percent", None)),
+                    _connector="OR",
+                ),
+                name="filter_percent_is_of_a_sample",
+            ),
         ),
         migrations.AddConstraint(
             model_name="destination",

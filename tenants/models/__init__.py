@@ -3,6 +3,7 @@
 from tenants.models.audit import AuditEntry
 from tenants.models.connection import Connection, LogEpoch, SubscriptionInterval
 from tenants.models.destination import Destination
+from tenants.models.filter import DestinationFilter, FilterVersion, SourceToggle
 from tenants.models.mapping import Mapping, MappingVersion
 from tenants.models.oauth import OAuthApp, OAuthKey, OAuthToken
 from tenants.models.source import Source, WriteKey
@@ -13,6 +14,8 @@ __all__ = [
     "AuditEntry",
     "Connection",
     "Destination",
+    "DestinationFilter",
+    "FilterVersion",
     "LogEpoch",
     "Mapping",
     "MappingVersion",
@@ -21,6 +24,7 @@ __all__ = [
     "OAuthKey",
     "OAuthToken",
     "Source",
+    "SourceToggle",
     "SubscriptionInterval",
     "User",
     "Workspace",

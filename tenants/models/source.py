@@ -9,8 +9,10 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from connectors import registry
+from connectors.errors import UnknownConnector
 from hub.lib.clock import now
-from tenants import validators
+from tenants import credentials, validators
 from tenants.models.oauth import OAuthApp
 from tenants.querysets import SourceQuerySet, WriteKeyQuerySet
 from tenants.scoping import WorkspaceManager, WorkspaceModel
@@ -51,6 +53,11 @@ class Source(WorkspaceModel):
         null=True, blank=True, validators=[validators.at_least_one], help_text="Events per second."
     )
     labels = models.JSONField(default=dict, blank=True, validators=[validators.labels])
+    connector = models.CharField(max_length=63, blank=True, help_text="Of a webhook source: whose calls it takes.")
+    connector_settings = models.JSONField(default=dict, blank=True)
+    secrets = models.JSONField(default=dict, blank=True, editable=False)
+    secret_hints = models.JSONField(default=dict, blank=True, editable=False)
+    former_secrets = models.JSONField(default=dict, blank=True, editable=False)
     oauth_app = models.ForeignKey(
         OAuthApp, on_delete=models.PROTECT, related_name="+", db_constraint=False, null=True, blank=True
     )
@@ -69,6 +76,9 @@ class Source(WorkspaceModel):
             models.UniqueConstraint(fields=["workspace", "id"], name="source_of_workspace"),
             models.CheckConstraint(condition=Q(rate_limit__gte=1), name="source_rate_limit_positive"),
             models.CheckConstraint(
+                condition=Q(connector="") | Q(kind=SourceKind.WEBHOOK), name="source_connector_of_webhooks_only"
+            ),
+            models.CheckConstraint(
                 condition=Q(oauth_required=False) | Q(oauth_app__isnull=False), name="source_requires_a_known_app"
             ),
         ]
@@ -83,8 +93,25 @@ class Source(WorkspaceModel):
 
     @property
     def has_public_keys(self) -> bool:
-        """Browsers and phones cannot keep a secret, so their keys are none."""
-        return self.kind in PUBLIC_KINDS
+        """Browsers and phones cannot keep a secret, so their keys are none. Nor is the address a secret of a vendor
+        that signs its calls."""
+        return self.kind in PUBLIC_KINDS or (bool(self.connector) and not self.has_secret_address)
+
+    @property
+    def has_secret_address(self) -> bool:
+        """Whether the address alone may keep strangers out. So it is, too, when nobody knows the connector any more."""
+        try:
+            return registry.get_source(self.connector).has_secret_url
+        except UnknownConnector:
+            return True
+
+    def open_settings(self) -> dict[str, object]:
+        """The connector's settings with credentials in clear: for ingest, which checks signatures, and nobody else."""
+        return {**self.connector_settings, **credentials.open_all(self.workspace_id, self.pk, self.secrets)}
+
+    def masked_settings(self) -> dict[str, object]:
+        """The connector's settings as people may read them: of a credential only that it is set, and its end."""
+        return {**self.connector_settings, **credentials.masked(self.secrets, self.secret_hints)}
 
 
 class WriteKey(WorkspaceModel):

@@ -11,7 +11,21 @@ from tenants.services.destinations import (
     set_destination_enabled,
     update_destination,
 )
-from tenants.services.mappings import create_mapping, set_mapping_enabled, update_mapping
+from tenants.services.filters import (
+    create_filter,
+    move_filter,
+    restore_filter,
+    set_filter_enabled,
+    update_filter,
+)
+from tenants.services.mappings import (
+    create_mapping,
+    duplicate_mapping,
+    move_mapping,
+    restore_mapping,
+    set_mapping_enabled,
+    update_mapping,
+)
 from tenants.services.oauth import (
     add_oauth_key,
     create_oauth_app,
@@ -32,6 +46,7 @@ from tenants.services.sources import (
     CreatedSource,
     create_source,
     delete_source,
+    end_secret_overlap,
     set_source_enabled,
     update_source,
 )
@@ -42,6 +57,7 @@ from tenants.services.status import (
     resume_destination,
     stop_destination,
 )
+from tenants.services.toggles import create_toggle, set_toggle_enabled, update_toggle
 from tenants.services.workspaces import (
     add_member,
     change_member,
@@ -68,20 +84,28 @@ __all__ = [
     "change_member",
     "connect",
     "create_destination",
+    "create_filter",
     "create_mapping",
     "create_oauth_app",
     "create_source",
+    "create_toggle",
     "create_user",
     "create_workspace",
     "delete_destination",
     "delete_oauth_app",
     "delete_source",
     "disconnect",
+    "duplicate_mapping",
+    "end_secret_overlap",
     "give_token",
+    "move_filter",
+    "move_mapping",
     "note_recovery",
     "note_trouble",
     "pause_destination",
     "remove_member",
+    "restore_filter",
+    "restore_mapping",
     "resume_destination",
     "revoke_oauth_key",
     "revoke_oauth_token",
@@ -90,15 +114,19 @@ __all__ = [
     "rotate_write_key",
     "set_connection_enabled",
     "set_destination_enabled",
+    "set_filter_enabled",
     "set_mapping_enabled",
     "set_oauth_app_enabled",
     "set_password",
     "set_source_enabled",
     "set_source_oauth",
+    "set_toggle_enabled",
     "stop_destination",
     "update_destination",
+    "update_filter",
     "update_mapping",
     "update_oauth_app",
     "update_source",
+    "update_toggle",
     "update_workspace",
 ]

@@ -118,8 +118,8 @@ def set_source_oauth(source: Source, app: OAuthApp | None, *, is_required: bool,
     if app is not None:
         require_same_workspace(source.workspace_id, app)
         rows.lock(app)
-        if source.has_public_keys:
-            raise Invalid("oauth_app", "Websites and mobile apps cannot keep a private key; OAuth is for servers.")
+        if source.has_public_keys or source.connector:
+            raise Invalid("oauth_app", "Only servers of your own can keep a private key; vendors and browsers cannot.")
     if is_required and app is None:
         raise Invalid("oauth_required", "Connect an OAuth app before its tokens are required.")
     values = {"oauth_app": app, "oauth_required": is_required}

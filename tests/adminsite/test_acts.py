@@ -9,7 +9,9 @@ from django.test import Client
 from django.urls import reverse
 
 from hub.delivery.models import DeadLetter, Pipeline, RetryRow
+from tenants import services as tenants
 from tenants.models import AuditEntry, Destination, WriteKey
+from tests import factories
 from tests.adminsite import staff
 from tests.adminsite.conftest import Scene
 
@@ -136,3 +138,19 @@ def test_an_act_needs_the_form_token(scene: Scene) -> None:
     client.force_login(staff.make_staff("Support"))
     letter = staff.make_letter(scene.pipeline, scene.source, scene.seq)
     assert confirmed(client, LETTERS, "discard", [letter]).status_code == 403
+
+
+def test_replaced_secrets_of_a_webhook_source_are_ended_and_never_shown(scene: Scene) -> None:
+    source, key = factories.make_source_and_key(
+        scene.source.workspace, "code", kind="webhook", connector="github",
+        connector_settings={"signing_secret": "first-secret-of-all"},
+    )  # fmt: skip
+    tenants.update_source(source, connector_settings={"signing_secret": "second-secret"}, actor=factories.TESTER)
+    client = staff.signed_in("Operator")
+    page = client.get(reverse("admin:tenants_source_change", args=[source.pk])).content.decode()
+    assert f"/v1/webhooks/{key}" in page
+    assert "of-all" not in page and "second-secret" not in page
+    confirmed(client, SOURCES, "end_overlap", [source])
+    source.refresh_from_db()
+    assert source.former_secrets == {}
+    assert entry("source.former_secrets_ended").after["reason"] == "asked by Ada"

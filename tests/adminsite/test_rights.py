@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from hub import urls
 from hub.adminsite.base import ReadOnlyAdmin
 from hub.adminsite.groups import GROUPS, make_groups
 from hub.adminsite.site import site
@@ -16,11 +17,14 @@ from tests.adminsite import staff
 from tests.adminsite.conftest import Scene
 
 pytestmark = pytest.mark.django_db
+# The rooms' admin modules are loaded with the addresses; without them there would be nothing to go through here.
+assert urls.urlpatterns
 MODELS = sorted(site._registry, key=lambda model: model._meta.label)
 ACTS = [(model, act) for model in MODELS for act in site._registry[model].acts]  # type: ignore[attr-defined]
 REPAIR = {"retry_now", "revive", "discard", "pause_job", "resume_job", "cancel_job"}
 REPLAY = {"replay_to", "pause_replay", "resume_replay", "cancel_replay"}
-OPERATING = REPLAY | {"pause", "resume", "lock", "unlock", "enable", "disable", "revoke"}
+RULES = {"duplicate", "move_up", "move_down", "restore"}
+OPERATING = REPLAY | RULES | {"pause", "resume", "lock", "unlock", "enable", "disable", "revoke", "end_overlap"}
 ALLOWED = {
     "Auditor": set(),
     "Support": REPAIR,

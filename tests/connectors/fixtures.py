@@ -13,6 +13,7 @@ vendor's page that says so.
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -31,6 +32,7 @@ from hub.expressions.mappings import compile_mapping
 FOLDER = Path(__file__).parent
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PUBLIC_URL = "https://hub.example"
+GZIP = b"\x1f\x8b"
 JsonObject = dict[str, object]
 
 
@@ -112,6 +114,8 @@ def shown(built: Built, expected: Mapping[str, object]) -> JsonObject:
 
 def readable(value: object) -> object:
     if isinstance(value, bytes):
+        if value.startswith(GZIP):
+            return {"gzip": gzip.decompress(value).decode()}
         try:
             return value.decode()
         except UnicodeDecodeError:

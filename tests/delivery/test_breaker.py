@@ -39,6 +39,12 @@ def test_five_failures_within_ten_seconds_do_not_open_yet() -> None:
     assert not after(*calls).should_open(4.0)
 
 
+def test_a_hundred_failures_in_a_row_open_at_once_however_much_went_well_before() -> None:
+    good = [(n * 0.01, False) for n in range(3_000)]
+    assert not after(*good, *[(30.0, True)] * 99).should_open(30.0)
+    assert after(*good, *[(30.0, True)] * 100).should_open(30.0)
+
+
 def test_a_success_between_them_starts_the_count_anew() -> None:
     calls = [(0.0, True), (3.0, True), (6.0, False), (9.0, True), (12.0, True), (15.0, True)]
     assert not after(*calls).should_open(15.0)

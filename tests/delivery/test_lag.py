@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from hub.delivery import lag, leases, loop, services
@@ -68,15 +70,39 @@ def test_the_time_is_the_count_by_the_pace(source: Source) -> None:
     append(source, [message(number) for number in range(30)])
     pipeline = pipeline_of(hook)
     Pipeline.objects.filter(pk=pipeline.pk).update(drain_rate=10.0)
+    with postgres.connect() as connection:
+        connection.execute("UPDATE event_count SET at = now() - interval '1 hour'")
     assert backlog_of(hook).seconds_to_drain == pytest.approx(3.0)
     tenants.pause_destination(hook, "tests", TESTER)
     assert backlog_of(hook).seconds_to_drain is None
 
 
+def test_what_comes_in_meanwhile_and_a_hold_make_it_longer(source: Source) -> None:
+    hook = factories.make_destination(source.workspace, "hook", sources=[source])
+    append(source, [message(number) for number in range(400)])
+    append(source, [message(number) for number in range(400, 500)])
+    pipeline = pipeline_of(hook)
+    Pipeline.objects.filter(pk=pipeline.pk).update(drain_rate=20.0)
+    with postgres.connect() as connection:
+        connection.execute(
+            "UPDATE event_count SET at = now() - CASE accepted WHEN 400 THEN interval '1 hour' ELSE interval '20 s' END"
+        )
+    assert backlog_of(hook).seconds_to_drain == pytest.approx(500 / (20 - 100 / 20), rel=0.05)
+    with postgres.connect() as connection:
+        connection.execute("UPDATE delivery_pipeline SET held_until = now() + interval '40 s', circuit = 'open'")
+    assert backlog_of(hook).seconds_to_drain == pytest.approx(40 + (500 + 5 * 40) / (20 - 5), rel=0.05)
+
+
+def test_it_never_ends_when_more_comes_in_than_goes_out() -> None:
+    assert lag.seconds_to_drain(100, 10.0, inflow=10.0) == math.inf
+    assert lag.seconds_to_drain(0, 10.0, inflow=10.0) == 0.0
+    assert lag.seconds_to_drain(100, None) is None
+
+
 def test_a_turn_that_had_more_to_do_than_time_leaves_its_pace(
     source: Source, receiver: Receiver, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "LONG_TURN_SECONDS", 0.3)
+    monkeypatch.setattr(loop, "LONG_TURN_SECONDS", 1.2)
     hook = factories.make_destination(
         source.workspace, "hook", url=receiver.url("/ok"), sources=[source], rate_limit={"amount": 50, "per_seconds": 1}
     )
@@ -84,14 +110,39 @@ def test_a_turn_that_had_more_to_do_than_time_leaves_its_pace(
         append(source, [message(number * 10 + each) for each in range(10)])
     first = run(hook, worker)
     assert first.drain_rate is not None
-    assert first.drain_rate > 0
+    assert 0 < first.drain_rate <= 50
     assert (backlog_of(hook).seconds_to_drain or 0) > 0
 
 
-def test_a_turn_that_came_to_the_end_leaves_none(source: Source, receiver: Receiver, worker: Worker) -> None:
+def test_a_turn_with_nothing_to_do_leaves_none(source: Source, receiver: Receiver, worker: Worker) -> None:
     hook = factories.make_destination(source.workspace, "hook", url=receiver.url("/ok"), sources=[source])
     append(source, [message(1)])
-    assert run(hook, worker).drain_rate is None
+    left = run(hook, worker)
+    assert (left.drain_rate, left.busy_rate) == (None, None)
+
+
+def test_until_there_was_too_much_to_do_the_little_there_was_tells_the_pace(
+    source: Source, receiver: Receiver, worker: Worker
+) -> None:
+    hook = factories.make_destination(source.workspace, "hook", url=receiver.url("/ok"), sources=[source])
+    append(source, [message(number) for number in range(150)])
+    left = run(hook, worker)
+    assert left.drain_rate is None
+    assert left.busy_rate is not None
+    append(source, [message(number) for number in range(150, 200)])
+    with postgres.connect() as connection:
+        connection.execute("UPDATE event_count SET at = now() - interval '1 hour'")
+    assert backlog_of(hook).seconds_to_drain == pytest.approx(50 / left.busy_rate)
+
+
+def test_until_there_was_too_much_to_do_the_rate_limit_is_taken_for_the_pace(
+    source: Source, receiver: Receiver, worker: Worker
+) -> None:
+    hook = factories.make_destination(
+        source.workspace, "hook", url=receiver.url("/ok"), sources=[source], rate_limit={"amount": 90, "per_seconds": 2}
+    )
+    append(source, [message(1)])
+    assert run(hook, worker).drain_rate == 45.0
 
 
 def test_the_pace_follows_the_last_turns(source: Source) -> None:
@@ -102,7 +153,7 @@ def test_the_pace_follows_the_last_turns(source: Source) -> None:
         for pace in (100.0, 200.0, None, 200.0):
             lease = leases.claim(connection, pipeline.pk, "tests")
             assert lease is not None
-            leases.release(connection, lease, has_more=True, is_slow=False, pace=pace)
+            leases.release(connection, lease, has_more=True, is_slow=False, pace=leases.Pace(full=pace, busy=900.0))
             pipeline.refresh_from_db()
             rates.append(pipeline.drain_rate)
     assert rates == [100.0, 150.0, 150.0, 175.0]
@@ -121,7 +172,8 @@ def test_the_time_between_two_turns_counts(source: Source) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(None, "unknown"), (3.2, "3 s"), (150, "2 min"), (7_200, "2.0 h"), (0, "0 s")]
+    ("seconds", "words"),
+    [(None, "unknown"), (3.2, "3 s"), (150, "2 min"), (7_200, "2.0 h"), (0, "0 s"), (math.inf, "never at this load")],
 )
 def test_a_time_is_said_as_people_say_it(seconds: float | None, words: str) -> None:
     assert lag.in_words(seconds) == words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import pytest
@@ -50,6 +51,17 @@ def drawn(limiter: Limiter, clock: Hands, seconds: float, step: float = 0.01) ->
 
 def local(per_second: float, clock: Hands, worker_count: int = 1) -> Limiter:
     return Limits(None, clock).limiter(WORKSPACE, uuid4(), per_second, worker_count)
+
+
+class Slow:
+    """A Valkey whose answers take a while, in which the sender goes on."""
+
+    def __init__(self) -> None:
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def take(self, key: str, interval: float, burst: float, wanted: int) -> Grant:
+        self.meanwhile()
+        return Grant(max(wanted, 0), 0.0)
 
 
 @pytest.fixture
@@ -200,3 +212,13 @@ def test_threads_that_take_at_once_are_never_granted_more_than_there_is() -> Non
     for thread in threads:
         thread.join()
     assert len(granted) == burst_of(1_000.0)
+
+
+def test_a_sender_that_ran_out_while_tokens_were_fetched_is_told_of_them() -> None:
+    store = Slow()
+    limiter = Limits(store, Hands()).limiter(WORKSPACE, uuid4(), 100.0)
+    assert limiter.top_up()
+    limiter.take(4)
+    store.meanwhile = limiter.take  # the last of five
+    assert limiter.top_up()
+    assert limiter.has_token()

@@ -169,6 +169,19 @@ def test_beside_live_traffic_it_has_three_tenths_of_the_rate(
     assert limiter.per_second == 30.0
 
 
+def test_a_preview_takes_what_the_last_replay_has_shown_else_a_share_of_the_live_pace(
+    source: Source, receiver: Receiver, worker: Worker
+) -> None:
+    hook = connect(source, receiver.url("/ok"))
+    sent_live(source, hook, worker, receiver, 3)
+    assert seen_before(hook).per_second is None
+    Pipeline.objects.filter(destination_id=hook.pk).update(busy_rate=100.0)
+    assert seen_before(hook).per_second == pytest.approx(30.0)
+    replay = turn(start(hook), worker)
+    Pipeline.objects.filter(replay_id=replay.pk).update(drain_rate=80.0)
+    assert seen_before(hook).per_second == pytest.approx(80.0)
+
+
 def test_a_token_of_a_replay_is_taken_from_the_destinations_bucket_too() -> None:
     now = [1_000.0]
     limits = Limits(None, lambda: now[0])

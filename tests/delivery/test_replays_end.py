@@ -6,9 +6,10 @@ import pytest
 
 from hub.delivery import leases
 from hub.delivery.admin import figures
-from hub.delivery.models import DeadLetter, Pipeline, RetryRow
+from hub.delivery.models import DeadLetter, Pipeline, Replay, RetryRow
 from hub.delivery.repair import acts, steps
-from hub.delivery.replays import preview, progress, services
+from hub.delivery.replays import preview, progress, retention, services
+from hub.delivery.replays.errors import ReplayError
 from hub.delivery.worker import Worker
 from hub.lib import postgres
 from tenants.models import Destination, Source
@@ -94,3 +95,41 @@ def test_a_job_leaves_the_dead_letters_of_a_destination_that_was_switched_off_me
     run(hook, worker)
     assert job.state == "failed"
     assert DeadLetter.objects.count() == 30
+
+
+def test_what_is_discarded_while_a_replay_of_dead_letters_runs_is_sent_all_the_same(
+    source: Source, receiver: Receiver, worker: Worker
+) -> None:
+    hook = fail(source, receiver, worker, 3)
+    other = connect_unordered(source, receiver, slug="other")
+    replay = start(other, only="dead", failed_at=hook)
+    assert acts.discard(DeadLetter.objects.all(), TESTER, "seen to elsewhere").changed == 3
+    turn(replay, worker)
+    assert (books_of(replay), replay.expected) == ({"seen": 3, "delivered": 3}, 3)
+    with pytest.raises(ReplayError):
+        start(other, only="dead", failed_at=hook)
+
+
+def test_a_replay_that_ended_long_ago_is_forgotten_once_nothing_names_its_pipeline(
+    source: Source, worker: Worker
+) -> None:
+    answers = {"status": 200}
+    with Deciding(lambda _request: answers["status"]) as receiver:
+        hook = connect(source, receiver)
+        append(source, [message(1)])
+        run_live(hook, worker)
+        done = turn(start(hook), worker)
+        answers["status"] = 422
+        dead = turn(start(hook), worker)
+        running = start(hook)
+        with postgres.connect() as connection:
+            retention.forget_ended(connection)
+            assert Replay.objects.count() == 3
+            connection.execute("UPDATE delivery_replay SET ended_at = ended_at - interval '91 days'")
+            retention.forget_ended(connection)
+            assert not Pipeline.objects.filter(replay_id=done.pk).exists()
+            assert {each.pk for each in Replay.objects.all()} == {dead.pk, running.pk}
+            DeadLetter.objects.all().delete()
+            retention.forget_ended(connection)
+        assert [each.pk for each in Replay.objects.all()] == [running.pk]
+        assert Pipeline.objects.filter(kind="replay").count() == 1

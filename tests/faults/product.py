@@ -28,7 +28,7 @@ from hub.launcher.runas import RunAs, Rung
 from tests.faults.telling import teller
 
 PROJECT = Path(__file__).resolve().parents[2]
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 STOP_SECONDS = 10.0
 BACK_SECONDS = 60.0
 ROLL_SECONDS = 240.0

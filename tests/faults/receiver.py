@@ -1,8 +1,8 @@
 """A receiver that can be switched at run time and counts what it has taken, by message id and by delivery id.
 
 One thread and a raw protocol, so that the receiver is never what a test waits for. Each channel is a path with a mode
-of its own: a status to answer with, HANG or CLOSE; `extra` holds header lines of its answers. Only what was answered
-with 2xx counts as taken.
+of its own: a status to answer with, HANG or CLOSE; `extra` holds header lines of its answers, `said` their body. Only
+what was answered with 2xx counts as taken.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Channel:
     mode: Mode = 200
     keeps_bodies: bool = False
     extra: str = ""
+    said: bytes = b"ok"
     is_echo: bool = False
     asked: int = 0
     messages: Counter[str] = field(default_factory=Counter)
@@ -115,7 +116,7 @@ class SwitchReceiver:
         if channel is None:
             return 404, b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n"
         status = channel.take(headers, body)
-        said = repr(headers).encode() if channel.is_echo else b"ok"
+        said = repr(headers).encode() if channel.is_echo else channel.said
         head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(said)}\r\n{channel.extra}\r\n"
         return status, head.encode() + said
 

@@ -13,7 +13,7 @@ def shared_product(config: pytest.Config) -> Product:
     """Start it at the first call; it ends with the test process."""
     if KEY not in config.stash:
         product = Product(WEB_WORKERS="2")
-        config.stash[KEY] = product
         config.add_cleanup(product.end)
         product.start()
+        config.stash[KEY] = product  # one that did not start is nobody's
     return config.stash[KEY]

@@ -29,7 +29,7 @@ class Stage:
         self.channels = {
             slug: receiver.channel(f"{name}/{slug}", keeps_bodies=keeps_bodies) for slug in destinations or ("hook",)
         }
-        self._options = options
+        self.options = options
         self.configure()
 
     @property
@@ -39,10 +39,10 @@ class Stage:
 
     def configure(self, **changes: Any) -> None:
         """Make the workspace, or change all its destinations."""
-        self._options |= changes
-        settings = self._options.get("settings", {})
+        self.options |= changes
+        settings = self.options.get("settings", {})
         destinations = [
-            {"slug": slug, "name": slug, "connector": "webhook", "sources": ["app"], **self._options,
+            {"slug": slug, "name": slug, "connector": "webhook", "sources": ["app"], **self.options,
              "settings": {"url": channel.url, **settings}}
             for slug, channel in self.channels.items()
         ]  # fmt: skip
@@ -66,6 +66,11 @@ class Stage:
     def await_books(self, **expected: int) -> None:
         """Wait until the only destination's books say so."""
         wait_until(lambda: expected.items() <= self.row().items(), SETTLE_SECONDS, f"{self.row()} is not {expected}")
+
+    def pipelines(self) -> int:
+        """How many pipelines read for the workspace's destinations."""
+        own = "SELECT count(*) FROM delivery_pipeline p JOIN tenants_workspace w ON w.id = p.workspace_id"
+        return int(self.product.query(f"{own} WHERE w.slug = %s", self.workspace)[0][0])
 
     def row(self, destination: str = "") -> dict[str, Any]:
         """One destination's line of the books."""

@@ -13,9 +13,11 @@ from hub.ingest import runtime
 from hub.ingest.committer import Committer
 from hub.ingest.keys import KeyCache
 from hub.ingest.limits import Limits, PerMinute
+from tenants.inbound import WebhookRef
 from tenants.keys import SourceRef
 
 WRITE_KEY = "wk_test_web_acme"
+WEBHOOK_KEY = "wk_test_hook_acme"
 
 
 def make_source(**changes: Any) -> SourceRef:
@@ -44,12 +46,20 @@ class Ingest:
 
     def __init__(self, dsn: str) -> None:
         self.sources: dict[str, SourceRef] = {}
+        self.webhooks: dict[str, WebhookRef] = {}
         self.hinted: list[str] = []
         self._dsn = dsn
 
     def source(self, key: str = WRITE_KEY, **changes: Any) -> SourceRef:
         self.sources[key] = make_source(**changes)
         return self.sources[key]
+
+    def webhook(self, connector: str, settings: dict[str, Any], key: str = WEBHOOK_KEY, **changes: Any) -> SourceRef:
+        """A webhook source; its address ends with the key."""
+        source = make_source(kind="webhook", **changes)
+        texts = {name: (value,) for name, value in settings.items() if isinstance(value, str)}
+        self.webhooks[key] = WebhookRef(source, connector, settings, texts)
+        return source
 
     def start(self, dsn: str | None = None, queue_events: int = 20_000) -> None:
         runtime.use(
@@ -59,6 +69,7 @@ class Ingest:
                 samples=PerMinute(100),
                 unknown_keys=Limits(),
                 committer=Committer(lambda: LogWriter(lambda: dsn or self._dsn), self.hinted.extend, queue_events),
+                webhooks=KeyCache(self.webhooks.get),
             )
         )
 

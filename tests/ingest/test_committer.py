@@ -11,7 +11,7 @@ import pytest
 
 from hub.events.log import Appended, LogError, LogUnavailable, Submission, Unstorable
 from hub.events.spec import EventRow, row_of
-from hub.ingest.committer import COMMIT_EVENTS, Committer, QueueFull, Ticket
+from hub.ingest.committer import COMMIT_EVENTS, CROWD_REQUESTS, Committer, QueueFull, Ticket
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -130,6 +130,45 @@ def test_a_full_queue_refuses_at_once_and_takes_again_later(
     writer.gate.set()
     assert ends(tickets) == [None]
     assert ends(submitted(committer, make_submission("e"))) == [None]
+
+
+def test_a_workspace_that_sends_little_is_in_the_next_commit_however_much_another_has_waiting(
+    start: Callable[..., Committer], writer: ScriptedWriter
+) -> None:
+    committer = start()
+    held(committer, writer)
+    loud = [make_submission(*[f"{n}-{m}" for m in range(100)], workspace_id="loud") for n in range(12)]
+    tickets = submitted(committer, *loud, make_submission("quiet", workspace_id="quiet"))
+    writer.gate.set()
+    ends(tickets)
+    assert "quiet" in writer.commits[1]
+    assert all(len(commit) <= COMMIT_EVENTS for commit in writer.commits)
+
+
+def test_a_workspace_that_has_filled_its_share_of_the_queue_leaves_room_for_others(
+    start: Callable[..., Committer], writer: ScriptedWriter
+) -> None:
+    committer = start(queue_events=20)
+    held(committer, writer)
+    loud = submitted(committer, *(make_submission(f"{n}", workspace_id="loud") for n in range(10)))
+    with pytest.raises(QueueFull):
+        committer.submit(Ticket(make_submission("more", workspace_id="loud")))
+    quiet = submitted(committer, make_submission("quiet", workspace_id="quiet"))
+    writer.gate.set()
+    assert ends([*loud, *quiet]) == [None] * 11
+
+
+def test_what_comes_while_a_crowd_is_served_is_gathered_into_one_commit(
+    start: Callable[..., Committer], writer: ScriptedWriter
+) -> None:
+    committer = start()
+    held(committer, writer)
+    crowd = submitted(committer, *(make_submission(f"c{n}") for n in range(CROWD_REQUESTS)))
+    writer.gate.set()
+    ends(crowd)
+    late = submitted(committer, make_submission("a"), make_submission("b"))
+    assert ends(late) == [None, None]
+    assert sorted(name for commit in writer.commits[2:] for name in commit) == ["a", "b"]
 
 
 def test_a_submission_larger_than_the_queue_passes_when_nothing_waits(start: Callable[..., Committer]) -> None:

@@ -18,6 +18,7 @@ from hub.ingest.committer import Committer
 from hub.ingest.deadlines import Deadlines
 from hub.ingest.keys import KeyCache
 from hub.ingest.limits import Limits, PerMinute
+from hub.ingest.waiting import WaitingRoom
 from tests.ingest.doors import FrontDoor, no_pages, scope
 from tests.ingest.running import WRITE_KEY, make_source
 from tests.ingest.test_committer import ScriptedWriter
@@ -267,3 +268,38 @@ def test_a_cancelled_wait_stays_cancelled() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(story())
+
+
+def test_large_bodies_take_turns_and_what_is_small_waits_for_one_of_them() -> None:
+    async def told() -> list[str]:
+        room = WaitingRoom(asyncio.get_running_loop())
+        order: list[str] = []
+
+        async def large(name: str) -> None:
+            await room.turn(name, 100_000)
+            order.append(name)
+
+        async def small() -> None:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            order.append("small")
+
+        await asyncio.gather(*(large("loud") for _ in range(8)), large("quiet"), small())
+        return order
+
+    order = asyncio.run(told())
+    assert order.index("small") <= 1
+    assert order.index("quiet") <= 3
+    assert order.count("loud") == 8
+
+
+def test_one_who_has_gone_away_loses_nobody_elses_turn() -> None:
+    async def told() -> bool:
+        room = WaitingRoom(asyncio.get_running_loop())
+        gone, waiting = (asyncio.ensure_future(room.turn("loud", 1)) for _ in range(2))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.wait_for(waiting, 5)
+        return gone.cancelled()
+
+    assert asyncio.run(told())

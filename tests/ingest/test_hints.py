@@ -19,6 +19,18 @@ def test_the_first_hint_goes_out_at_once_and_the_next_after_a_pause() -> None:
     assert hints.due(10.3) == ([], None)
 
 
+def test_the_thread_is_not_woken_again_for_what_it_knows_to_be_wanted() -> None:
+    hints = Hints(send=lambda name: None)
+    hints._thread = threading.current_thread()
+    wakings: list[str] = []
+    hints._change.notify = lambda n=1: wakings.append("woken")  # type: ignore[method-assign]
+    hints.want(["acme"])
+    hints.want(["acme"])
+    hints.want(["acme", "globex"])
+    assert wakings == ["woken", "woken"]
+    hints._thread = None
+
+
 def test_one_workspace_does_not_hold_up_another() -> None:
     hints = Hints(send=lambda name: None)
     hints._wanted.add("acme")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from hub.routing import decide
+from hub.routing import decide, rules
 from hub.routing.decide import Interval, Link, Plan, Route
 
 SOURCE, STRANGER = UUID(int=1), UUID(int=2)
@@ -86,24 +86,42 @@ def test_what_is_off_now_gets_nothing_more(changes: dict[str, object], reason: s
     ],
 )
 def test_the_integrations_object_decides_by_name_then_by_all(integrations: object, reason: str) -> None:
-    assert decide.decide(plan(), {"integrations": integrations}).reason == reason
+    assert decide.decide(plan(), {"integrations": integrations}, SOURCE).reason == reason
 
 
 def test_what_the_browser_has_sent_itself_is_not_sent_twice() -> None:
     message = {"_metadata": {"bundled": ["Segment.io", "Webhook"]}}
-    assert decide.decide(plan(), message).reason == decide.SENT_CLIENT_SIDE
+    assert decide.decide(plan(), message, SOURCE).reason == decide.SENT_CLIENT_SIDE
 
 
 def test_every_mapping_whose_trigger_holds_applies_in_order() -> None:
     routes = (Route(FIRST, lambda message: message["n"] == 1), Route(SECOND, None))
-    assert decide.decide(plan(routes=routes), {"n": 1}).mapping_ids == (FIRST, SECOND)
-    assert decide.decide(plan(routes=routes), {"n": 2}).mapping_ids == (SECOND,)
+    assert decide.decide(plan(routes=routes), {"n": 1}, SOURCE).mapping_ids == (FIRST, SECOND)
+    assert decide.decide(plan(routes=routes), {"n": 2}, SOURCE).mapping_ids == (SECOND,)
 
 
 def test_without_a_matching_mapping_the_reason_says_so() -> None:
-    assert decide.decide(plan(routes=()), {}).reason == decide.NO_MATCHING_MAPPING
+    assert decide.decide(plan(routes=()), {}, SOURCE).reason == decide.NO_MATCHING_MAPPING
 
 
 def test_every_reason_has_a_sentence() -> None:
-    codes = {value for name, value in vars(decide).items() if name.isupper() and isinstance(value, str)}
-    assert codes == set(decide.REASONS)
+    named = {**vars(decide), **vars(rules)}
+    codes = {value for name, value in named.items() if name.isupper() and isinstance(value, str)}
+    assert codes == {*decide.REASONS, rules.NAMED}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('{"type":"track"}', True),
+        ('{"type":"track","integrations":{}}', True),
+        ('{"properties":{"integrations":{}},"integrations":{}}', True),
+        ('{"properties":{"say":"integrations"}}', False),
+        ('{"integrations":{"All":false}}', False),
+        ('{"properties":{"integrations":{}},"integrations":{"All":false}}', False),
+        ('{"integrations": {"All": false}}', False),
+        ('{"_metadata":{"bundled":["Webhook"]}}', False),
+    ],
+)
+def test_a_message_is_silent_only_when_its_text_certainly_excludes_nobody(body: str, expected: bool) -> None:
+    assert decide.is_silent(body) is expected

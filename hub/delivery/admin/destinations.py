@@ -12,10 +12,17 @@ from django.urls import reverse
 from hub.adminsite.acts import Act, Refused
 from hub.adminsite.site import site
 from hub.delivery import services
+from hub.delivery.admin.connecting import scheme_of
 from tenants.admin.acting import actor_of, note_reason
 from tenants.admin.destinations import DestinationAdmin
 from tenants.errors import TenantsError
 from tenants.models import Destination
+
+RULES = (
+    ("Mappings", "admin:tenants_mapping_changelist"),
+    ("Filters", "admin:tenants_destinationfilter_changelist"),
+    ("Toggles", "admin:tenants_sourcetoggle_changelist"),
+)
 
 
 @transaction.atomic
@@ -62,9 +69,14 @@ class DeliveryDestinationAdmin(DestinationAdmin):
 
     def links(self, row: Destination) -> Sequence[tuple[str, str]]:
         query = f"?destination={row.slug}&workspace={row.workspace.slug}"
+        has_token = scheme_of(row) is not None
         return [
+            *([("Connection", reverse("admin:destination_connection", args=[row.pk]))] if has_token else []),
+            ("Try out", reverse("admin:destination_test", args=[row.pk])),
+            ("Connector", reverse("admin:catalog_destination", args=[row.connector])),
             ("Deliveries", reverse("admin:deliveries") + query),
             ("Pipeline", reverse("admin:delivery_pipeline_changelist") + query),
             ("Failures", reverse("admin:failures") + query),
             ("Dead letters", reverse("admin:delivery_deadletter_changelist") + query),
+            *((name, f"{reverse(page)}?q={row.slug}") for name, page in RULES),
         ]

@@ -160,7 +160,9 @@ class PipelineAdmin(NamedAdmin):
 
     @admin.display(description="pace")
     def pace(self, row: Pipeline) -> str:
-        return f"{row.drain_rate:,.1f} events a second" if row.drain_rate else "–"
+        if row.drain_rate:
+            return f"{row.drain_rate:,.1f} events a second"
+        return f"perhaps {row.busy_rate:,.1f} events a second: it never had much to do" if row.busy_rate else "–"
 
     @admin.display(description="queue")
     def queue(self, row: Pipeline) -> str:

@@ -13,11 +13,11 @@ from django.views.decorators.http import require_POST
 from hub.adminsite import reveal
 from hub.adminsite.site import site
 from hub.adminsite.text import MASK, masked, pretty, pseudonym, visible
-from hub.delivery import trace
+from hub.delivery import explanations, trace
 from hub.delivery.admin.deliveries import ICONS
 from hub.delivery.admin.exchanges import masked_exchange, readable
 from hub.delivery.admin.words import explain
-from hub.delivery.config import UnusableDestination
+from hub.delivery.stored import UnusableDestination
 from hub.events.admin.events import trace_address
 from hub.events.models import Event
 from hub.observability import log
@@ -103,6 +103,7 @@ def _delivery(delivery: dict[str, Any], mappings: dict[UUID, str], is_open: bool
         "reason": visible(reason),
         "words": explain(reason),
         "status_code": delivery["status_code"],
+        "explanation": explanations.shown(why, reason, is_open=is_open) if (why := delivery["explanation"]) else None,
         "replays": [
             {**each, "icon": TRACE_ICONS[each["status"]], "words": explain(each["reason"])}
             for each in delivery["replays"]

@@ -196,6 +196,7 @@ class Migration(migrations.Migration):
                 ("last_failure_at", models.DateTimeField(blank=True, null=True)),
                 ("last_failure", models.CharField(blank=True, db_default="", max_length=300)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("busy_rate", models.FloatField(blank=True, null=True)),
             ],
             options={
                 "indexes": [models.Index(fields=["workspace_id"], name="pipeline_workspace")],
@@ -269,6 +270,50 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="SignIn",
+            fields=[
+                ("state_hash", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("workspace_id", models.UUIDField()),
+                ("destination_id", models.UUIDField()),
+                ("user_id", models.UUIDField()),
+                ("session_hash", models.CharField(max_length=64)),
+                ("verifier", models.TextField(editable=False)),
+                ("fingerprint", models.CharField(max_length=40)),
+                ("back", models.CharField(blank=True, db_default="", max_length=300)),
+                ("expires_at", models.DateTimeField()),
+            ],
+            options={
+                "db_table": "delivery_signin",
+                "indexes": [models.Index(fields=["expires_at"], name="signin_expiry")],
+            },
+        ),
+        migrations.CreateModel(
+            name="Token",
+            fields=[
+                ("destination_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("workspace_id", models.UUIDField()),
+                ("access", models.TextField(blank=True, db_default="", editable=False)),
+                ("refresh", models.TextField(blank=True, db_default="", editable=False)),
+                ("scopes", models.TextField(blank=True, db_default="")),
+                ("fingerprint", models.CharField(blank=True, db_default="", max_length=40)),
+                ("version", models.BigIntegerField(db_default=0)),
+                ("issued_at", models.DateTimeField(blank=True, null=True)),
+                ("connected_at", models.DateTimeField(blank=True, null=True)),
+                ("refresh_at", models.DateTimeField(blank=True, null=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("refused_at", models.DateTimeField(blank=True, null=True)),
+                ("fence", models.BigIntegerField(db_default=0)),
+                ("refreshing_until", models.DateTimeField(blank=True, null=True)),
+                ("retry_at", models.DateTimeField(blank=True, null=True)),
+                ("failed_reason", models.CharField(blank=True, db_default="", max_length=100)),
+                ("failed_message", models.CharField(blank=True, db_default="", max_length=500)),
+            ],
+            options={
+                "db_table": "delivery_token",
+                "indexes": [models.Index(fields=["workspace_id"], name="token_workspace")],
+            },
+        ),
+        migrations.CreateModel(
             name="DeadLetter",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -308,6 +353,11 @@ class Migration(migrations.Migration):
                         name="dead_open_place",
                     ),
                     models.Index(
+                        condition=models.Q(("discarded_at__isnull", False)),
+                        fields=["destination_id", "xid", "seq"],
+                        name="dead_discarded_place",
+                    ),
+                    models.Index(
                         condition=models.Q(("discarded_at", None)),
                         fields=["workspace_id", "destination_id", "signature"],
                         name="dead_open_signature",
@@ -340,8 +390,11 @@ class Migration(migrations.Migration):
                 ("next_run_at", models.DateTimeField()),
                 ("reason", models.CharField(blank=True, default="", max_length=100)),
                 ("status_code", models.SmallIntegerField(default=0)),
-                ("job_id", models.CharField(blank=True, default="", max_length=200)),
+                ("job_id", models.CharField(blank=True, default="", max_length=1000)),
                 ("batch_key", models.CharField(blank=True, default="", max_length=100)),
+                ("job_index", models.IntegerField(db_default=0)),
+                ("job_size", models.IntegerField(db_default=0)),
+                ("job_until", models.DateTimeField(blank=True, null=True)),
                 (
                     "pipeline",
                     models.ForeignKey(

@@ -9,7 +9,7 @@ from datetime import datetime
 import orjson
 
 from hub.delivery import config as configs
-from hub.delivery.config import Config, UnusableDestination
+from hub.delivery.config import Config
 from hub.delivery.replays import extent as extents
 from hub.delivery.replays import scope as scopes
 from hub.delivery.replays.errors import ReplayError
@@ -18,6 +18,7 @@ from hub.delivery.replays.pace import rate_of, share_of
 from hub.delivery.replays.reader import preview_reader
 from hub.delivery.replays.scope import Matches, Scope
 from hub.delivery.services import ensure_pipelines
+from hub.delivery.stored import UnusableDestination
 from hub.events.cursors import LogRow, Position
 from hub.lib.postgres import PgConnection
 
@@ -26,8 +27,14 @@ LOOKED_AT = 2_000
 PROBES = 20
 READS = 10
 COUNTING_SECONDS = 4.0
-DRAIN_RATE = """
-SELECT sum(p.drain_rate) FROM delivery_pipeline p WHERE p.destination_id = %s AND p.kind = 'live'
+# What the last replay to the destination has shown that had no speed of its own; else the share of live traffic's pace.
+SHOWN = """
+SELECT coalesce(
+    (SELECT p.drain_rate FROM delivery_pipeline p JOIN delivery_replay y ON y.id = p.replay_id
+     WHERE p.destination_id = %(destination)s AND p.kind = 'replay' AND y.per_second IS NULL
+       AND p.drain_rate IS NOT NULL ORDER BY p.id DESC LIMIT 1),
+    (SELECT %(share)s * sum(coalesce(p.drain_rate, p.busy_rate)) FROM delivery_pipeline p
+     WHERE p.destination_id = %(destination)s AND p.kind = 'live'))::float8
 """
 
 
@@ -133,8 +140,8 @@ def _rate(connection: PgConnection, scope: Scope, config: Config) -> float | Non
     calls = rate_of(config.calls_per_second, scope.per_second, share)
     items = max((rule.items_per_call for rule in config.rules.values()), default=1)
     allowed = None if calls is None else calls * (1 if config.limits_items else items)
-    row = connection.execute(DRAIN_RATE, [scope.destination_id]).fetchone()
-    shown = float(str(row[0])) * share if row and row[0] else None
+    row = connection.execute(SHOWN, {"destination": scope.destination_id, "share": share}).fetchone()
+    shown = float(str(row[0])) if row and row[0] else None
     return min((each for each in (allowed, shown) if each), default=None)
 
 

@@ -20,10 +20,14 @@ SELECT y.workspace_id, y.destination_id, y.source_ids, y.since, y.until, y.trigg
 FROM delivery_replay y WHERE y.id = %s
 """
 # Which events are named, for the kinds that do not take whatever is in range. What failed after the replay was made is
-# not in it, or it would meet what it has caused itself.
+# not in it, or it would meet what it has caused itself. What is discarded while it runs stays in it: people were told
+# how many it sends. What is retried meanwhile is dead no more, and comes by itself.
 LETTERS = """
     SELECT x.xid, x.seq FROM delivery_dead x
     WHERE x.destination_id = %(failed_at)s AND x.discarded_at IS NULL AND {first} <= coalesce(%(made_at)s, now())
+    UNION ALL
+    SELECT x.xid, x.seq FROM delivery_dead x
+    WHERE x.destination_id = %(failed_at)s AND x.discarded_at > %(made_at)s AND {first} <= %(made_at)s
 """
 ROWS = """
     SELECT r.xid, r.seq FROM delivery_retry r

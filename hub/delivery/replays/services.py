@@ -131,6 +131,7 @@ def start(scope: Scope, preview: Preview, actor: Actor, reason: str) -> Replay:
         reason=reason[:500],
         created_by=actor.name[:200],
     )
+    Replay.objects.filter(pk=replay.pk).update(created_at=Now())  # it is compared with what the database has noted
     pipeline = _make_pipeline(replay, preview.extent)
     if preview.holds_live:
         Pipeline.objects.filter(destination_id=destination.pk, kind="live").update(held_by_replay=replay.pk)

@@ -11,6 +11,16 @@ ALTER TABLE tenants_mapping ADD CONSTRAINT mapping_destination_of_workspace
     FOREIGN KEY (workspace_id, destination_id) REFERENCES tenants_destination (workspace_id, id);
 ALTER TABLE tenants_mappingversion ADD CONSTRAINT mappingversion_mapping_of_workspace
     FOREIGN KEY (workspace_id, mapping_id) REFERENCES tenants_mapping (workspace_id, id);
+ALTER TABLE tenants_destinationfilter ADD CONSTRAINT filter_destination_of_workspace
+    FOREIGN KEY (workspace_id, destination_id) REFERENCES tenants_destination (workspace_id, id);
+ALTER TABLE tenants_destinationfilter ADD CONSTRAINT filter_source_of_workspace
+    FOREIGN KEY (workspace_id, source_id) REFERENCES tenants_source (workspace_id, id);
+ALTER TABLE tenants_filterversion ADD CONSTRAINT filterversion_filter_of_workspace
+    FOREIGN KEY (workspace_id, filter_id) REFERENCES tenants_destinationfilter (workspace_id, id);
+ALTER TABLE tenants_sourcetoggle ADD CONSTRAINT toggle_destination_of_workspace
+    FOREIGN KEY (workspace_id, destination_id) REFERENCES tenants_destination (workspace_id, id);
+ALTER TABLE tenants_sourcetoggle ADD CONSTRAINT toggle_source_of_workspace
+    FOREIGN KEY (workspace_id, source_id) REFERENCES tenants_source (workspace_id, id);
 ALTER TABLE tenants_oauthkey ADD CONSTRAINT oauthkey_app_of_workspace
     FOREIGN KEY (workspace_id, app_id) REFERENCES tenants_oauthapp (workspace_id, id);
 ALTER TABLE tenants_oauthtoken ADD CONSTRAINT oauthtoken_app_of_workspace

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from hub.delivery import trace
+from hub.delivery import explanations, trace
 from tenants.models import Workspace
 
 
@@ -44,6 +44,8 @@ class Command(BaseCommand):
         for delivery in found["deliveries"]:
             reason = f" ({delivery['reason']})" if delivery["reason"] else ""
             self.stdout.write(f"\n{delivery['destination']}: {delivery['status']}{reason}")
+            for line in explanations.lines(delivery["explanation"]) if delivery["explanation"] else ():
+                self.stdout.write(f"  {line}")
             for replay in delivery["replays"]:
                 self.stdout.write(f"  replay {replay['replay']}: {replay['status']}  {replay['reason']}".rstrip())
             for attempt in delivery["attempts"]:

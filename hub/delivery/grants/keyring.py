@@ -1,0 +1,42 @@
+"""Stored tokens among all that the key ring has sealed: counted, checked at start and moved to a new key with the rest.
+
+The rooms below know only that there are more places; this module tells them when it is loaded, once.
+"""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from hub.delivery.grants.models import Token
+from hub.delivery.grants.store import ACCESS, REFRESH
+from hub.lib.crypto import key_id_of
+from tenants import checks, credentials
+from tenants.auditing import Actor
+from tenants.services import rotation
+
+SEALED_IN = f"""
+SELECT workspace_id, destination_id, field, sealed FROM delivery_token,
+    LATERAL (VALUES ('{ACCESS}', access), ('{REFRESH}', refresh)) AS each (field, sealed) WHERE sealed <> ''
+"""  # noqa: S608 - our own constants
+STALE = """EXISTS (SELECT FROM (VALUES (access), (refresh)) AS each (sealed)
+                   WHERE sealed <> '' AND split_part(sealed, ':', 2) <> %s)"""
+
+
+@transaction.atomic
+def rotate(batch: int, actor: Actor) -> int:
+    """Re-encrypt some tokens that an older key has sealed, and tell how many texts that was."""
+    current, count = credentials.ring().current_key_id, 0
+    waiting = Token.objects.extra(where=[STALE], params=[current])  # noqa: S610 - constant text
+    for token in waiting.order_by("pk").select_for_update()[:batch]:
+        place = (token.workspace_id, token.destination_id)
+        for name, column in ((ACCESS, "access"), (REFRESH, "refresh")):
+            sealed = getattr(token, column)
+            if sealed and key_id_of(sealed) != current:
+                setattr(token, column, credentials.seal(*place, name, credentials.open_one(*place, name, sealed)))
+                count += 1
+        token.save(update_fields=["access", "refresh"])
+    return count
+
+
+checks.SEALED_IN.append(SEALED_IN)
+rotation.ROTATIONS.append(rotate)
