@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from connectors.http import (
@@ -46,6 +46,16 @@ def members(value: object, *keys: str | int) -> list[Mapping[str, object]]:
     return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
 
 
+def object_of(value: object) -> Mapping[str, object]:
+    """Give the object that was hoped for, or an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def list_of(value: object) -> Sequence[object]:
+    """Give the list that was hoped for, or an empty one."""
+    return value if isinstance(value, list) else ()
+
+
 def words(value: object) -> str:
     """Give a text or number of an answer as text, cut to a length that can be shown; anything else as nothing."""
     if isinstance(value, str):
@@ -59,6 +69,11 @@ def index_of(value: object, count: int) -> int | None:
         value = int(value)
     is_one = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < count
     return value if is_one else None  # type: ignore[return-value]
+
+
+def places_in(value: object, count: int) -> Iterable[int]:
+    """Give the places of a list that lie within the request."""
+    return (place for place in list_of(value) if type(place) is int and 0 <= place < count)
 
 
 def verdict(outcome: Outcome, reason: str, advice: str, scope: Scope | None = None) -> Verdict:

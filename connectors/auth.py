@@ -47,7 +47,7 @@ class AwsSignature:
     role: str = "role_arn"  # the setting of a role to assume, where it has a value
     external_id: str = "external_id"
     signs_payload: bool = True
-    sts_url: str = "https://sts.{region}.amazonaws.com/"  # who lends roles; `{name}` stands for the setting of that name
+    sts_url: str = "https://sts.{region}.amazonaws.com/"  # who lends roles; `{name}` is a setting
 
 
 Scheme = Literal[

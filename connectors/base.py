@@ -98,6 +98,7 @@ class BatchRule:
     max_bytes: int
     max_wait_s: float = 1.0
     keys: tuple[str, ...] = ()
+    default_wait_s: float = 0.0  # how long events wait for others where the mapping does not say
     size_setting: str = ""  # the setting in which the owner chooses a size; 0 there means one event per call
 
 

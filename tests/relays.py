@@ -32,10 +32,18 @@ def to_port(port: int) -> Upstream:
 class Relay:
     """Listens on a loopback port; with `tls` it speaks TLS there, and after PostgreSQL's request where `asks_first`."""
 
-    def __init__(self, upstream: Upstream, tls: ssl.SSLContext | None = None, *, asks_first: bool = False) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        tls: ssl.SSLContext | None = None,
+        *,
+        asks_first: bool = False,
+        address: str = "127.0.0.1",
+    ) -> None:
         self._upstream = upstream
         self._tls = tls
         self._asks_first = asks_first
+        self._address = address
         self.connection_count = 0
         self.flows = threading.Event()
         self.flows.set()
@@ -56,7 +64,7 @@ class Relay:
             thread.join(5)
 
     def listen(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener = socket.create_server((self._address, self.port))
         self.port = self._listener.getsockname()[1]
         self._spawn(self._accept, self._listener)
 

@@ -8,26 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from connectors import fields
+from connectors.answers import for_all, list_of, object_of, parsed, places_in, verdict, words
 from connectors.base import BuildContext, Built, Identifiers, Payload, Settings
-from connectors.destinations import _user_agents
-from connectors.destinations._batching import (
+from connectors.batching import (
     JsonObject,
     Make,
-    for_all,
     forgotten,
     gather,
     groups_of,
-    json_of,
-    list_of,
-    object_of,
-    places_in,
     refuse,
     sent_again,
     told_apart,
     unknown_people,
-    words_of,
 )
-from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Scope, interpret, retry_after_of
+from connectors.destinations import _user_agents
+from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret, retry_after_of
 from connectors.moments import milliseconds_of
 
 BASE_URLS = {
@@ -328,11 +323,11 @@ def read_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
     """Find the events that Amplitude names: it takes nothing of a request in which one is bad."""
     if response.error is not None or 200 <= response.status < 300:
         return interpret(request, response)
-    told = object_of(json_of(response))
-    said = words_of(told.get("error")) or words_of(json_of(response)) or response.body[:200].decode("utf-8", "replace")
+    told = object_of(parsed(response))
+    said = words(told.get("error")) or words(parsed(response)) or response.body[:200].decode("utf-8", "replace")
     if response.status == 400 and "api key" in said.lower().replace("_", " "):
         message = "Amplitude does not know this API key."
-        return for_all(request, response, Outcome.UNAUTHORIZED, "unauthorized", message, scope=Scope.DESTINATION)
+        return for_all(request, response, verdict(Outcome.UNAUTHORIZED, "unauthorized", message))
     if request.endpoint_label == "test" and response.status == 400:  # let in, and told that nothing came
         return [ItemOutcome(index, Outcome.DELIVERED, 400) for index in request.covers]
     if request.endpoint_label == "delete":

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from connectors import answers
 from connectors.base import BuildContext, Built, Found, Identifiers, Payload, Settings
+from connectors.batching import JsonObject, groups_of, ids_of, refuse, unknown_people
 from connectors.destinations import _google_cloud as google
-from connectors.destinations._batching import groups_of, ids_of, unknown_people
 from connectors.destinations._objects import line_of
-from connectors.destinations._packing import Entry, JsonObject, Room, pack, refuse
+from connectors.destinations._packing import Entry, Room, pack
 from connectors.fields import api_url
 from connectors.http import MISSING_ITEM, SPLIT_REFUSED, ItemOutcome, Outcome, RequestSpec, Response, Scope, Verdict
 
@@ -176,7 +176,7 @@ def read_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
         return _of_deletion(request, response)
     if response.error is not None or not 200 <= response.status < 300:
         if label == INSERT_INTO_OWN and response.error is None and response.status == 404:
-            return answers.for_all(request, response, NOT_READY, google.words_of(response))
+            return answers.for_all(request, response, NOT_READY, google.said_in(response))
         return google.failure(request, response, OWN_REASONS)
     return _of_rows(request, response) if label in ("insert", INSERT_INTO_OWN) else answers.delivered(request, response)
 
@@ -213,7 +213,7 @@ def _of_deletion(request: RequestSpec, response: Response) -> list[ItemOutcome]:
         answer = answers.parsed(response)
         job = answers.words(answers.member(answer, "jobReference", "jobId")) or None
         return answers.delivered(request, response, job)
-    said = google.words_of(response)
+    said = google.said_in(response)
     if response.error is None and response.status == 400 and "streaming buffer" in said:
         return [
             ItemOutcome(index, STREAMING.outcome, 400, STREAMING.reason, f"400: {STREAMING.advice}", STREAMING_SECONDS)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from connectors import auth
+from connectors.answers import for_all, object_of, verdict
 from connectors.base import BuildContext, Built, Found, Identifiers, Payload, Settings
-from connectors.destinations._batching import JsonObject, for_all, groups_of, ids_of, object_of, unknown_people
-from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Scope, interpret, retry_after_of
+from connectors.batching import JsonObject, groups_of, ids_of, unknown_people
+from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret, retry_after_of
 from connectors.moments import text_of
 
 MOST_DELETED_IDS = 1_000
@@ -161,38 +162,33 @@ def read_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
         return _without_code(request, response)
     if code in LOGIN_CODES:
         said = "ClickHouse does not let this user in, or not do this."
-        return for_all(request, response, Outcome.UNAUTHORIZED, "unauthorized", said, scope=Scope.DESTINATION)
+        return for_all(request, response, verdict(Outcome.UNAUTHORIZED, "unauthorized", said))
     if code == 60 and request.endpoint_label == "delete":
         return [ItemOutcome(index, Outcome.DELIVERED, response.status) for index in request.covers]
     if code in MISSING:
         reason, said = MISSING[code]
-        return for_all(request, response, Outcome.DISABLED, reason, said, scope=Scope.DESTINATION)
+        return for_all(request, response, verdict(Outcome.DISABLED, reason, said))
     if code in BUSY_CODES:
         wait = retry_after_of(response, Outcome.THROTTLED)
-        return for_all(
-            request,
-            response,
-            Outcome.THROTTLED,
-            "too_many_parts" if code == 252 else "too_busy",
-            "ClickHouse cannot keep up with the inserts.",
-            scope=Scope.DESTINATION,
-            retry_after_s=BUSY_SECONDS if wait is None else wait,
-        )
+        reason, said = "too_many_parts" if code == 252 else "too_busy", "ClickHouse cannot keep up with the inserts."
+        found = for_all(request, response, verdict(Outcome.THROTTLED, reason, said))
+        return [replace(item, retry_after_s=BUSY_SECONDS if wait is None else wait) for item in found]
     if request.endpoint_label == "create_table" and code not in RETRY_CODES:
         said = f"ClickHouse does not create the table (code {code}); make it yourself."
-        return for_all(request, response, Outcome.DISABLED, "table_not_created", said, scope=Scope.DESTINATION)
+        return for_all(request, response, verdict(Outcome.DISABLED, "table_not_created", said))
     if code in ROW_CODES:
         return _unreadable(request, response, code)
     reason = "trouble" if code in RETRY_CODES else "unknown_code"
-    return for_all(request, response, Outcome.RETRY, reason, f"ClickHouse has trouble of its own (code {code}).")
+    said = f"ClickHouse has trouble of its own (code {code})."
+    return for_all(request, response, verdict(Outcome.RETRY, reason, said))
 
 
 def _unreadable(request: RequestSpec, response: Response, code: int) -> list[ItemOutcome]:
     if len(request.covers) > 1:
         said = f"ClickHouse cannot read one of the rows (code {code})."
-        return for_all(request, response, Outcome.TOO_LARGE, "batch_refused", said)
-    words = " ".join(response.body[:300].decode("utf-8", "replace").split())
-    return for_all(request, response, Outcome.REJECTED, "unreadable_row", f"ClickHouse cannot read this row. {words}")
+        return for_all(request, response, verdict(Outcome.TOO_LARGE, "batch_refused", said))
+    said = "ClickHouse cannot read this row. " + " ".join(response.body[:300].decode("utf-8", "replace").split())
+    return for_all(request, response, verdict(Outcome.REJECTED, "unreadable_row", said))
 
 
 def _without_code(request: RequestSpec, response: Response) -> list[ItemOutcome]:
@@ -200,7 +196,7 @@ def _without_code(request: RequestSpec, response: Response) -> list[ItemOutcome]
         if request.endpoint_label == "delete":
             return [ItemOutcome(index, Outcome.DELIVERED, 404) for index in request.covers]
         said = "There is no ClickHouse at this address."
-        return for_all(request, response, Outcome.DISABLED, "not_found", said, scope=Scope.DESTINATION)
+        return for_all(request, response, verdict(Outcome.DISABLED, "not_found", said))
     return interpret(request, response)
 
 

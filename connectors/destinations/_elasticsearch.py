@@ -8,20 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from connectors import auth
+from connectors.answers import for_all, list_of, object_of, parsed, verdict, words
 from connectors.base import BuildContext, Built, Identifiers, Payload, Settings
-from connectors.destinations._batching import (
-    JsonObject,
-    for_all,
-    forgotten,
-    groups_of,
-    ids_of,
-    json_of,
-    list_of,
-    object_of,
-    refuse,
-    unknown_people,
-    words_of,
-)
+from connectors.batching import JsonObject, forgotten, groups_of, ids_of, refuse, unknown_people
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Scope, interpret
 from connectors.moments import moment_of, text_of
 
@@ -150,18 +139,18 @@ def read_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
     """Read the verdict on each document."""
     if response.error is not None:
         return interpret(request, response)
-    body = object_of(json_of(response))
+    body = object_of(parsed(response))
     if request.endpoint_label == "delete":
-        task = words_of(body.get("task")) or None
+        task = words(body.get("task")) or None
         return forgotten(request, response) or [replace(item, remote_id=task) for item in interpret(request, response)]
     if request.endpoint_label == "test":
         return _let_in(request, response, body)
     if response.status == 403:
         said = "The cluster does not let these credentials write."
-        return for_all(request, response, Outcome.UNAUTHORIZED, "forbidden", said, scope=Scope.DESTINATION)
+        return for_all(request, response, verdict(Outcome.UNAUTHORIZED, "forbidden", said))
     if response.status == 404:
         said = "There is no cluster at this address."
-        return for_all(request, response, Outcome.DISABLED, "not_found", said, scope=Scope.DESTINATION)
+        return for_all(request, response, verdict(Outcome.DISABLED, "not_found", said))
     if not 200 <= response.status < 300:
         return interpret(request, response)
     return _of_items(request, response, body)
@@ -170,7 +159,7 @@ def read_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
 def _let_in(request: RequestSpec, response: Response, body: Mapping[str, object]) -> list[ItemOutcome]:
     """Whoever may only write is known to the cluster and still not told who it is."""
     error = object_of(body.get("error"))
-    if response.status == 403 and "is unauthorized for" in words_of(error.get("reason")):
+    if response.status == 403 and "is unauthorized for" in words(error.get("reason")):
         return [ItemOutcome(index, Outcome.DELIVERED, 403, warnings=("only_writes",)) for index in request.covers]
     return interpret(request, response)
 
@@ -184,8 +173,8 @@ def _of_items(request: RequestSpec, response: Response, body: Mapping[str, objec
     # Cut off, or no cluster's: nobody knows which documents are there, and creating one twice does no harm.
     said = "The answer does not speak of each document."
     if len(request.covers) == 1:
-        return for_all(request, response, Outcome.RETRY, "missing_item", said)
-    return for_all(request, response, Outcome.TOO_LARGE, "batch_refused", said)
+        return for_all(request, response, verdict(Outcome.RETRY, "missing_item", said))
+    return for_all(request, response, verdict(Outcome.TOO_LARGE, "batch_refused", said))
 
 
 def _verdict(index: int, item: object) -> ItemOutcome:
@@ -195,7 +184,7 @@ def _verdict(index: int, item: object) -> ItemOutcome:
         return ItemOutcome(index, Outcome.RETRY, 200, "missing_item", "The answer does not speak of this document.")
     if 200 <= status < 300 or (status == 409 and operation == "create"):
         return ItemOutcome(index, Outcome.DELIVERED, status)
-    kind, said = words_of(error.get("type")), words_of(error.get("reason"), "no reason given")
+    kind, said = words(error.get("type")), (words(error.get("reason")) or "no reason given")
     if status == 400:
         return refuse(index, _reason(kind, said), f"400: The document does not fit the index: {said}", 400)
     outcome, reason, advice, scope = _of_status(status, kind)

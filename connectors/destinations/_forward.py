@@ -10,22 +10,10 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from connectors.answers import for_all, list_of, object_of, parsed, verdict
 from connectors.base import ALL_CALLS, Action, BatchRule, BuildContext, Built, Field, Identifiers, Payload, Preset
-from connectors.destinations._batching import (
-    JsonObject,
-    byte_count,
-    for_all,
-    forgotten,
-    gather,
-    groups_of,
-    json_of,
-    list_of,
-    object_of,
-    refuse,
-    told_apart,
-    unknown_people,
-)
-from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Scope, interpret
+from connectors.batching import JsonObject, byte_count, forgotten, gather, groups_of, refuse, told_apart, unknown_people
+from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 from connectors.moments import text_of
 
 NAME = "Headwater"
@@ -138,7 +126,7 @@ def read_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
         return interpret(request, response)
     if response.status == 404:
         said = "No source takes events at this address; see whether it is switched on."
-        return for_all(request, response, Outcome.DISABLED, "source_not_found", said, scope=Scope.DESTINATION)
+        return for_all(request, response, verdict(Outcome.DISABLED, "source_not_found", said))
     if request.endpoint_label == "test" and response.status == 400:  # let in, and told that nothing came
         return [ItemOutcome(index, Outcome.DELIVERED, 400) for index in request.covers]
     if not 200 <= response.status < 300 or request.endpoint_label == "test":
@@ -148,7 +136,7 @@ def read_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
 
 def _erasing(request: RequestSpec, response: Response) -> list[ItemOutcome]:
     """Keep the id of the regulation, by which the other side carries the erasure out later."""
-    told = object_of(json_of(response)) if response.error is None else {}
+    told = object_of(parsed(response)) if response.error is None else {}
     regulation = object_of(told.get("data")).get("regulateId") or told.get("id")
     remote = regulation if isinstance(regulation, str) else None
     return [replace(item, remote_id=remote) for item in interpret(request, response)]
@@ -156,19 +144,19 @@ def _erasing(request: RequestSpec, response: Response) -> list[ItemOutcome]:
 
 def _rejected(response: Response) -> list[Mapping[str, object]]:
     is_success = 200 <= response.status < 300
-    return [object_of(one) for one in list_of(object_of(json_of(response)).get("rejected"))] if is_success else []
+    return [object_of(one) for one in list_of(object_of(parsed(response)).get("rejected"))] if is_success else []
 
 
 def _closed(request: RequestSpec, response: Response) -> list[ItemOutcome] | None:
     told = [(one.get("index"), str(one.get("code"))) for one in _rejected(response)]
     if any(code == "unknown_source" and index is None for index, code in told):
         said = "The other side does not know this write key."
-        return for_all(request, response, Outcome.UNAUTHORIZED, "unauthorized", said, scope=Scope.DESTINATION)
+        return for_all(request, response, verdict(Outcome.UNAUTHORIZED, "unauthorized", said))
     closed = next((code for _, code in told if code in CLOSED), None)
     if closed is None:
         return None
     said = "The source on the other side, or its workspace, is switched off."
-    return for_all(request, response, Outcome.DISABLED, closed, said, scope=Scope.DESTINATION)
+    return for_all(request, response, verdict(Outcome.DISABLED, closed, said))
 
 
 def _of_messages(request: RequestSpec, response: Response) -> list[ItemOutcome]:

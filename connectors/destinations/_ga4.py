@@ -8,21 +8,10 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from connectors import auth, fields
+from connectors.answers import for_all, list_of, object_of, parsed, verdict, words
 from connectors.base import BuildContext, Built, Found, Identifiers, Payload, ResolveStep, Settings
+from connectors.batching import JsonObject, gather, ids_of, refuse, told_apart, unknown_people
 from connectors.destinations import _ga4_events as events
-from connectors.destinations._batching import (
-    JsonObject,
-    for_all,
-    gather,
-    ids_of,
-    json_of,
-    list_of,
-    object_of,
-    refuse,
-    told_apart,
-    unknown_people,
-    words_of,
-)
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, interpret
 from connectors.moments import is_older, microseconds_of
 
@@ -186,14 +175,14 @@ def read_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
     is_success = response.error is None and 200 <= response.status < 300
     if not is_success or request.endpoint_label not in ("validate", "test"):
         return interpret(request, response)
-    messages = [object_of(one) for one in list_of(object_of(json_of(response)).get("validationMessages"))]
+    messages = [object_of(one) for one in list_of(object_of(parsed(response)).get("validationMessages"))]
     seen = ItemOutcome(0, Outcome.DELIVERED, response.status, warnings=("validated_only",))
     faults: dict[int, ItemOutcome] = {}
     for message in messages:
-        said = words_of(message.get("description"), "Google finds a mistake in this event.")
-        place = PLACE.search(f"{words_of(message.get('fieldPath'))} {said}")
+        said = words(message.get("description")) or "Google finds a mistake in this event."
+        place = PLACE.search(f"{words(message.get('fieldPath'))} {said}")
         if place is None or int(place.group(1)) >= len(request.covers):
-            return for_all(request, response, Outcome.REJECTED, "invalid", said)
+            return for_all(request, response, verdict(Outcome.REJECTED, "invalid", said))
         faults[int(place.group(1))] = refuse(0, "invalid", f"{response.status}: {said}", response.status)
     return told_apart(request, faults, seen)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from connectors.destinations._batching import JsonObject
+from connectors.batching import JsonObject
 
 LONGEST_NAME, LONGEST_VALUE, MOST_PARAMETERS = 40, 100, 25
 LONGEST_USER_NAME, LONGEST_USER_VALUE, MOST_USER_PROPERTIES = 24, 36, 25

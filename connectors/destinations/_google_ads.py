@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from connectors import answers
 from connectors.base import BuildContext, Found, Payload
+from connectors.batching import gather
 from connectors.destinations import _ads as ads
-from connectors.destinations._batching import gather
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 from connectors.moments import moment_of
 

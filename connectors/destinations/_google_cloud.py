@@ -77,7 +77,7 @@ def reasons_of(response: Response) -> list[str]:
     return [reason for one in listed if (reason := answers.words(one.get("reason")))]
 
 
-def words_of(response: Response) -> str:
+def said_in(response: Response) -> str:
     """Give what Google says."""
     return answers.words(answers.member(answers.parsed(response), "error", "message"))
 
@@ -95,7 +95,7 @@ def failure(request: RequestSpec, response: Response, own: Mapping[str, Verdict]
     if response.error is not None:
         return interpret(request, response)
     mine = next((own[reason] for reason in reasons_of(response) if reason in own), None) if own else None
-    found, said = mine or verdict_of(response), words_of(response)
+    found, said = mine or verdict_of(response), said_in(response)
     is_theirs = response.status >= 500 or response.status == 429
     if found is None or (is_theirs and found.outcome not in (Outcome.RETRY, Outcome.THROTTLED)):
         return answers.with_words(request, response, said)

@@ -9,18 +9,10 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from connectors import auth, fields
+from connectors.answers import list_of, object_of
 from connectors.base import BuildContext, Built, Identifiers, Payload, Settings
+from connectors.batching import JsonObject, Make, gather, groups_of, refuse, unknown_people
 from connectors.destinations import _user_agents
-from connectors.destinations._batching import (
-    JsonObject,
-    Make,
-    gather,
-    groups_of,
-    list_of,
-    object_of,
-    refuse,
-    unknown_people,
-)
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec
 from connectors.moments import milliseconds_of, text_of
 

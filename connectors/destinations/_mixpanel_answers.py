@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from connectors.destinations._batching import (
-    for_all,
-    forgotten,
-    json_of,
-    list_of,
-    object_of,
-    refuse,
-    told_apart,
-    words_of,
-)
+from connectors.answers import for_all, list_of, object_of, parsed, verdict, words
+from connectors.batching import forgotten, refuse, told_apart
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, interpret, warn_if_fewer
 
 
@@ -22,7 +14,7 @@ def read_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
     """Find the records that Mixpanel names; a 200 may say that nothing was taken."""
     if response.error is not None:
         return interpret(request, response)
-    body = json_of(response)
+    body = parsed(response)
     if request.endpoint_label.startswith("delete"):
         return forgotten(request, response) or _erased(request, response, body)
     if response.status == 400:
@@ -43,7 +35,7 @@ def _of_records(request: RequestSpec, response: Response, body: object) -> list[
     for record in map(object_of, list_of(object_of(body).get("failed_records"))):
         place = record.get("index")
         if type(place) is int and 0 <= place < len(list_of(request.body)):
-            said = ": ".join(filter(None, (words_of(record.get("field")), words_of(record.get("message")))))
+            said = ": ".join(filter(None, (words(record.get("field")), words(record.get("message")))))
             faults[place] = refuse(0, "invalid_record", f"400: Mixpanel refuses this record. {said}".strip(), 400)
     if not faults:
         return interpret(request, response)
@@ -66,10 +58,10 @@ def _of_status(request: RequestSpec, response: Response, body: object) -> list[I
     status = told.get("status", body)
     if status != 0 or isinstance(status, bool):
         return interpret(request, response)
-    said = words_of(told.get("error"), "Mixpanel finds nothing valid in this request.")
+    said = words(told.get("error")) or "Mixpanel finds nothing valid in this request."
     if len(request.covers) == 1:
-        return for_all(request, response, Outcome.REJECTED, "refused", said)
-    return for_all(request, response, Outcome.TOO_LARGE, "batch_refused", said)
+        return for_all(request, response, verdict(Outcome.REJECTED, "refused", said))
+    return for_all(request, response, verdict(Outcome.TOO_LARGE, "batch_refused", said))
 
 
 def _erased(request: RequestSpec, response: Response, body: object) -> list[ItemOutcome]:
@@ -77,4 +69,4 @@ def _erased(request: RequestSpec, response: Response, body: object) -> list[Item
         return _of_status(request, response, body)
     task = object_of(object_of(body).get("results")).get("task_id")
     items = interpret(request, response)
-    return [replace(item, remote_id=words_of(task) or None) for item in items]
+    return [replace(item, remote_id=words(task) or None) for item in items]

@@ -35,7 +35,7 @@ FILE_EVENTS = Field(
     "file_events",
     "Events in a file",
     "integer",
-    "At most. How long events may wait for a file to fill is set with the mapping.",
+    "At most. How long events may wait for a file to fill, a minute at first, is set with the mapping.",
     default=MOST_EVENTS,
     minimum=1,
     maximum=MOST_EVENTS,
@@ -81,7 +81,14 @@ def store(build: Build) -> Action:
         default_trigger=ALL_CALLS,
         fields=FIELDS,
         build=build,
-        batch=BatchRule(MOST_EVENTS, max_bytes=20_000_000, max_wait_s=300.0, keys=KEYS, size_setting=FILE_EVENTS.key),
+        batch=BatchRule(
+            MOST_EVENTS,
+            max_bytes=20_000_000,
+            max_wait_s=300.0,
+            keys=KEYS,
+            default_wait_s=60.0,
+            size_setting=FILE_EVENTS.key,
+        ),
     )
 
 

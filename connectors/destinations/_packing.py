@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from connectors.base import Built, Payload
-from connectors.http import ItemOutcome, Outcome, RequestSpec
-
-JsonObject = dict[str, object]
+from connectors.batching import JsonObject
+from connectors.http import ItemOutcome, RequestSpec
 
 
 class Entry(NamedTuple):
@@ -50,8 +49,3 @@ def pack(payloads: Sequence[Payload], make: Make, send: Send, room: Room) -> lis
     if entries:
         requests.append(send(entries, tuple(covers)))
     return [*decided, *requests]
-
-
-def refuse(index: int, reason: str, message: str) -> ItemOutcome:
-    """Say that this payload can never be taken."""
-    return ItemOutcome(index, Outcome.REJECTED, reason=reason, message=message)

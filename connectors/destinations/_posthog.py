@@ -8,24 +8,20 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from connectors import auth, fields
+from connectors.answers import for_all, list_of, object_of, parsed, verdict, words
 from connectors.base import BuildContext, Built, Identifiers, Payload, Settings
-from connectors.destinations._batching import (
+from connectors.batching import (
     Gathered,
     JsonObject,
     byte_count,
-    for_all,
     forgotten,
     gather,
     groups_of,
     ids_of,
-    json_of,
-    list_of,
-    object_of,
     refuse,
     unknown_people,
-    words_of,
 )
-from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Scope, interpret
+from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 from connectors.moments import text_of
 
 BASE_URLS = {
@@ -194,16 +190,16 @@ def read_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
     """Find what a 200 does not say at first sight: that nothing was taken, or that the quota is used up."""
     if request.endpoint_label == "delete":
         return forgotten(request, response) or interpret(request, response)
-    told = object_of(json_of(response)) if response.error is None else {}
+    told = object_of(parsed(response)) if response.error is None else {}
     if not 200 <= response.status < 300 or response.error is not None:
-        return _with_words(request, response, words_of(told.get("detail")))
+        return _with_words(request, response, words(told.get("detail")))
     if "events" in list_of(told.get("quota_limited")):
         said = "The project's quota of events is used up."
-        return for_all(request, response, Outcome.DISABLED, "billing", said, scope=Scope.DESTINATION)
+        return for_all(request, response, verdict(Outcome.DISABLED, "billing", said))
     status = told.get("status")
     if request.endpoint_label == "capture" and type(status) is int and status != 1:
-        said = words_of(told.get("detail"), "PostHog says that it did not take this.")
-        return for_all(request, response, Outcome.RETRY, "not_taken", said)
+        said = words(told.get("detail")) or "PostHog says that it did not take this."
+        return for_all(request, response, verdict(Outcome.RETRY, "not_taken", said))
     return interpret(request, response)
 
 

@@ -35,6 +35,7 @@ from connectors.base import (
     ResolveStep,
     Settings,
 )
+from connectors.batching import never_known
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 
 BASE_URLS = {
@@ -230,13 +231,13 @@ def find_person(
 def build_deletion(people: Sequence[Identifiers], account: Account, context: BuildContext) -> list[Built]:
     """Delete the contacts that were found."""
     built: list[Built] = []
-    for index, _ in enumerate(people):
+    for index, person in enumerate(people):
         contact_id = context.found[index].get("contact_id") if index < len(context.found) else None
         if contact_id:
             url = f"{account.url}/contacts/{quote(str(contact_id), safe='')}"
             built.append(RequestSpec("DELETE", url, account.headers, covers=(index,), endpoint_label="delete"))
         else:
-            built.append(ItemOutcome(index, Outcome.FILTERED, reason="not_found", message="There is no such contact."))
+            built.append(never_known(index, *person.emails))
     return built
 
 

@@ -33,9 +33,10 @@ from connectors.base import (
     Preset,
     Settings,
 )
+from connectors.batching import JsonObject, refuse
 from connectors.destinations import _aws as aws
 from connectors.destinations._objects import line_of
-from connectors.destinations._packing import Entry, JsonObject, Room, pack, refuse
+from connectors.destinations._packing import Entry, Room, pack
 from connectors.fields import EVENT, TIMESTAMP
 from connectors.http import ItemOutcome, RequestSpec
 from connectors.moments import seconds_of

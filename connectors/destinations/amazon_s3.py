@@ -9,8 +9,8 @@ UTC, so that Athena, Spark and the like find them as partitions:
 `headwater/source=…/type=track/dt=2026-01-31/hour=12/….json.gz`. A file is named after the events in it, so that a
 repeat replaces the very same file. The mapping can put other values in place of source, call and hour.
 
-**Limits.** A file is closed at 10,000 events or 20 MB before compression, or when events have waited as long as the
-mapping lets them, up to five minutes.
+**Limits.** A file is closed at 10,000 events or 20 MB before compression, or when events have waited a minute; the
+mapping can say another time, up to five minutes. Where the hub is busy with others, events wait less.
 
 **Errors.** When S3 asks to slow down, events wait. A bucket that is gone, a key that is wrong or may not write, and a
 wrong region stop the destination; nothing is lost. A key that may only write cannot look whether the bucket is there,

@@ -47,7 +47,7 @@ SETTINGS = (
     Field(
         "service_account",
         "Service account",
-        "password",
+        "text",
         "Its JSON key. The account needs the right to edit the property.",
         required=WITH_ACCOUNT,
         secret=True,

@@ -9,8 +9,8 @@ UTC, so that BigQuery, Spark and the like find them as partitions:
 there already is left as it is, so that a repeat does no harm. The mapping can put other values in place of source, call
 and hour.
 
-**Limits.** A file is closed at 10,000 events or 20 MB before compression, or when events have waited as long as the
-mapping lets them, up to five minutes.
+**Limits.** A file is closed at 10,000 events or 20 MB before compression, or when events have waited a minute; the
+mapping can say another time, up to five minutes. Where the hub is busy with others, events wait less.
 
 **Errors.** When Google asks to slow down, events wait. A bucket that is gone, a service account that may not write, and
 an unpaid bill stop the destination; nothing is lost. People are not erased from files: have a lifecycle rule delete

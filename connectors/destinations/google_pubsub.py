@@ -35,9 +35,10 @@ from connectors.base import (
     Preset,
     Settings,
 )
+from connectors.batching import JsonObject, refuse
 from connectors.destinations import _google_cloud as google
 from connectors.destinations._objects import line_of
-from connectors.destinations._packing import Entry, JsonObject, Room, pack, refuse
+from connectors.destinations._packing import Entry, Room, pack
 from connectors.fields import API_URL, MESSAGE_ID
 from connectors.http import ItemOutcome, RequestSpec, Response
 

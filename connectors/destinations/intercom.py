@@ -34,6 +34,7 @@ from connectors.base import (
     Settings,
     When,
 )
+from connectors.batching import never_known
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 from connectors.moments import seconds_of
 
@@ -80,17 +81,20 @@ def call(
 def find_contact(
     payloads: Sequence[Payload], found: Found, workspace: Workspace, context: BuildContext
 ) -> RequestSpec | None:
-    """Search the contact by user id, else by e-mail; of one to be deleted too."""
-    payload = payloads[0]
-    emails = payload.get("emails")
-    user_id = payload.get("external_id") or payload.get("user_id")
-    email = payload.get("email") or (emails[0] if isinstance(emails, list | tuple) and emails else None)
-    if user_id:
-        query = {"field": "external_id", "operator": "=", "value": user_id}
-    elif email:
-        query = {"field": "email", "operator": "=", "value": email}
-    else:
+    """Search the contact by user id, else by e-mail."""
+    user_id, email = payloads[0].get("external_id"), payloads[0].get("email")
+    if not user_id and not email:
         return None
+    return search(workspace, has("external_id", user_id) if user_id else has("email", email))
+
+
+def has(key: str, value: object) -> JsonObject:
+    """Write one condition of a search."""
+    return {"field": key, "operator": "=", "value": value}
+
+
+def search(workspace: Workspace, query: JsonObject) -> RequestSpec:
+    """Search contacts."""
     return call(workspace, "POST", "/contacts/search", {"query": query}, (0,), "contacts/search")
 
 
@@ -106,7 +110,9 @@ CONTACT = ResolveStep(
     "contact",
     find_contact,
     read_contact,
-    cache_key=lambda payload, workspace: str(payload.get("external_id") or payload.get("email") or "") or None,
+    cache_key=lambda payload, workspace: next(
+        (f"{key} {payload[key]}" for key in ("external_id", "email") if payload.get(key)), None
+    ),
     ttl_s=120.0,
 )
 
@@ -214,18 +220,37 @@ def build_companies(payloads: Sequence[Payload], workspace: Workspace, context: 
     return built
 
 
+def find_person(
+    payloads: Sequence[Payload], found: Found, workspace: Workspace, context: BuildContext
+) -> RequestSpec | None:
+    """Search somebody who is to be deleted by every id that is known: a lead has no user id."""
+    user_id, emails = payloads[0].get("user_id"), payloads[0].get("emails")
+    conditions = [has("external_id", user_id)] if user_id else []
+    conditions += [has("email", email) for email in (emails if isinstance(emails, list | tuple) else ())]
+    if not conditions:
+        return None
+    return search(workspace, conditions[0] if len(conditions) == 1 else {"operator": "OR", "value": conditions})
+
+
+def read_person(request: RequestSpec, response: Response) -> object | ItemOutcome:
+    """Give the id of the contact; of several nobody can tell which to delete."""
+    if len(answers.members(answers.parsed(response), "data")) > 1:
+        message = "Several contacts of Intercom have these ids; delete them by an id that is only one's."
+        return ItemOutcome(0, Outcome.REJECTED, response.status, "several_contacts", message)
+    return read_contact(request, response)
+
+
 def build_deletion(people: Sequence[Identifiers], workspace: Workspace, context: BuildContext) -> list[Built]:
     """Ask for the deletion of each contact found, by Intercom's own id."""
     built: list[Built] = []
-    for index, _ in enumerate(people):
+    for index, person in enumerate(people):
         known = found_in(context, index, "contact")
         if known:
             built.append(
                 call(workspace, "POST", "/user_delete_requests", {"intercom_user_id": known}, (index,), "delete")
             )
         else:
-            message = "There is no such contact."
-            built.append(ItemOutcome(index, Outcome.FILTERED, reason="not_found", message=message))
+            built.append(never_known(index, person.user_id, *person.emails))
     return built
 
 
@@ -353,7 +378,7 @@ connector = Connector(
     ),
     prepare=prepare,
     test=build_test,
-    delete=Deletion(max_people=50, build=build_deletion, resolve=(ResolveStep("contact", find_contact, read_contact),)),
+    delete=Deletion(max_people=50, build=build_deletion, resolve=(ResolveStep("contact", find_person, read_person),)),
     interpret=interpret_answer,
     auth=SCHEMES,
     base_urls=BASE_URLS,

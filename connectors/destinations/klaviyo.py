@@ -34,9 +34,10 @@ from connectors.base import (
     Preset,
     Settings,
 )
+from connectors.batching import never_known
 from connectors.destinations import _klaviyo as klaviyo
 from connectors.destinations._klaviyo import Account, Built
-from connectors.http import ItemOutcome, Outcome, RequestSpec, Response
+from connectors.http import RequestSpec, Response
 
 SCHEME = auth.header("authorization", prefix="Klaviyo-API-Key ")
 
@@ -59,8 +60,7 @@ def build_deletion(people: Sequence[Identifiers], account: Account, context: Bui
             known = {"email": person.emails[0]} if person.emails else {"phone_number": person.phones[0]}
             profile["attributes"] = known
         else:
-            message = "Klaviyo knows nobody of this user id, and no e-mail or phone was given."
-            built.append(ItemOutcome(index, Outcome.FILTERED, reason="not_found", message=message))
+            built.append(never_known(index, person.user_id))
             continue
         attributes = {"profile": {"data": profile}}
         body: klaviyo.JsonObject = {"data": {"type": "data-privacy-deletion-job", "attributes": attributes}}

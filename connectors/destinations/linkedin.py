@@ -32,8 +32,8 @@ from connectors.base import (
     Settings,
     When,
 )
+from connectors.batching import gather
 from connectors.destinations import _ads as ads
-from connectors.destinations._batching import gather
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 from connectors.moments import milliseconds_of
 

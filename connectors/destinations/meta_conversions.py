@@ -30,8 +30,8 @@ from connectors.base import (
     Preset,
     Settings,
 )
+from connectors.batching import gather
 from connectors.destinations import _ads as ads
-from connectors.destinations._batching import gather
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 from connectors.moments import milliseconds_of, seconds_of
 

@@ -36,6 +36,7 @@ from connectors.base import (
     ResolveStep,
     Settings,
 )
+from connectors.batching import never_known
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 
 BASE_URLS = {"global": "https://api.sendgrid.com", "eu": "https://api.eu.sendgrid.com"}
@@ -197,13 +198,13 @@ def build_deletion(
 ) -> list[RequestSpec | ItemOutcome]:
     """Delete the contacts that were found; who is not there is deleted already."""
     built: list[RequestSpec | ItemOutcome] = []
-    for index, _ in enumerate(people):
+    for index, person in enumerate(people):
         ids = context.found[index].get("contacts") if index < len(context.found) else None
         if isinstance(ids, list) and ids:
             url = f"{account.url}/contacts?ids={quote(','.join(map(str, ids)), safe=',')}"
             built.append(RequestSpec("DELETE", url, account.headers, covers=(index,), endpoint_label="delete"))
         else:
-            built.append(ItemOutcome(index, Outcome.FILTERED, reason="not_found", message="There is no such contact."))
+            built.append(never_known(index, *person.emails, person.user_id, *person.external_ids))
     return built
 
 

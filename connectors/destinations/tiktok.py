@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 from connectors import answers, auth, fields, hashing
 from connectors.base import Action, BatchRule, BuildContext, Connector, Field, Payload, Preset, RateLimit, Settings
+from connectors.batching import gather
 from connectors.destinations import _ads as ads
-from connectors.destinations._batching import gather
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 from connectors.moments import seconds_of
 

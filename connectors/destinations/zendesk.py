@@ -34,6 +34,7 @@ from connectors.base import (
     ResolveStep,
     Settings,
 )
+from connectors.batching import never_known
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 
 BASE_URLS = {"api": "https://*.zendesk.com"}
@@ -201,24 +202,36 @@ def build_events(payloads: Sequence[Payload], desk: Desk, context: BuildContext)
     return built
 
 
+def ask_by_email(payloads: Sequence[Payload], found: Found, desk: Desk, context: BuildContext) -> RequestSpec | None:
+    """Look somebody up by e-mail who was not found by user id."""
+    person = payloads[0]
+    return ask_user([{"emails": person.get("emails")}], found, desk, context) if not found.get("user") else None
+
+
+def to_be_deleted(found: Found) -> str:
+    """Give the id of the user who was found, or nothing."""
+    return str(found.get("user") or found.get("user_by_email") or "")
+
+
 def delete_softly(payloads: Sequence[Payload], found: Found, desk: Desk, context: BuildContext) -> RequestSpec | None:
     """Move the user to the deleted users, from where alone they can be deleted for good."""
-    if not found.get("user"):
+    user_id = to_be_deleted(found)
+    if not user_id:
         return None
-    url = f"{desk.url}/users/{quote(str(found['user']), safe='')}.json"
+    url = f"{desk.url}/users/{quote(user_id, safe='')}.json"
     return RequestSpec("DELETE", url, desk.headers, endpoint_label="users/delete")
 
 
 def build_deletion(people: Sequence[Identifiers], desk: Desk, context: BuildContext) -> list[Built]:
     """Delete for good who was found and moved."""
     built: list[Built] = []
-    for index, _ in enumerate(people):
-        user_id = context.found[index].get("user") if index < len(context.found) else None
+    for index, person in enumerate(people):
+        user_id = to_be_deleted(context.found[index]) if index < len(context.found) else ""
         if user_id:
-            url = f"{desk.url}/deleted_users/{quote(str(user_id), safe='')}.json"
+            url = f"{desk.url}/deleted_users/{quote(user_id, safe='')}.json"
             built.append(RequestSpec("DELETE", url, desk.headers, covers=(index,), endpoint_label="delete"))
         else:
-            built.append(ItemOutcome(index, Outcome.FILTERED, reason="not_found", message="There is no such user."))
+            built.append(never_known(index, person.user_id, *person.emails))
     return built
 
 
@@ -364,6 +377,7 @@ connector = Connector(
         build=build_deletion,
         resolve=(
             ResolveStep("user", ask_user, answers.found_at("users", 0, "id")),
+            ResolveStep("user_by_email", ask_by_email, answers.found_at("users", 0, "id")),
             ResolveStep("moved", delete_softly, answers.found_at("user", "id")),
         ),
     ),

@@ -321,10 +321,11 @@ def _bounded(mapping: StoredMapping, name: str, most: int) -> int:
 
 
 def _wait(mapping: StoredMapping, action: Action) -> float:
-    """How long an event may wait for others to share its call: not at all, unless the mapping says so."""
-    if action.batch is None or mapping.batch is None:
+    """How long an event may wait for others to share its call: as the mapping says, else as the action does."""
+    if action.batch is None:
         return 0.0
-    return min(float(mapping.batch.get("max_wait_s", 0.0)), action.batch.max_wait_s)
+    chosen = (mapping.batch or {}).get("max_wait_s", action.batch.default_wait_s)
+    return min(float(chosen), action.batch.max_wait_s)
 
 
 def _rate(limit: dict[str, float] | None, connector: Connector) -> float | None:

@@ -251,7 +251,7 @@ class Turn:
         with postgres.pool().connection() as connection:
             run.lessons = learning.read(connection, self.lease)
         self.memory.streak = run.lessons.streak
-        lane.collect_headers = run.lessons.rate is not None  # they say until when it is too much
+        lane.collect_headers = bool(run.lessons.rate or settings.connector.interpret)  # somebody reads them
         per_second, workers = run.lessons.slowed(settings.calls_per_second), run.lessons.worker_count
         run.limiter = pace.limiter_of(self.worker.limits, self.lease, settings, per_second, workers)
         self.circuit = Circuit(self.lease, run, sender)

@@ -44,6 +44,10 @@ OF_CALL: dict[str, dict[str, Any]] = {
 TEXTS = {
     "uri": "https://example.com/in",
     "email": "ada@example.com",
+    "service-account": (
+        '{"type": "service_account", "client_email": "a@acme.test", "token_uri": "https://oauth2.example.com/token", '
+        '"private_key": "-----BEGIN PRIVATE KEY-----\\nc2FtcGxl\\n-----END PRIVATE KEY-----\\n"}'
+    ),
     "webhook-secret": "whsec_c2FtcGxlLXNpZ25pbmctc2VjcmV0LW9mLW5vYm9keQ==",
 }
 MOMENT = "2026-03-01T11:59:58.123Z"

@@ -116,8 +116,9 @@ class Room:
 
     def give_back(self, lane: Hashable, amount: int) -> None:
         self.held -= amount
-        left = self.by_lane[lane] - amount
+        # Whoever holds nothing is forgotten, and may yet give back nothing: a request whose messages were all refused.
+        left = self.by_lane.get(lane, 0) - amount
         if left:
             self.by_lane[lane] = left
         else:
-            del self.by_lane[lane]
+            self.by_lane.pop(lane, None)

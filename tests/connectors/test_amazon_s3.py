@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from connectors import registry
+from connectors.checks import FORMATS, BadValue
 from connectors.errors import SettingsError
 from connectors.http import Outcome, RequestSpec, Response
 from connectors.settings import validate_settings
@@ -18,7 +19,7 @@ from tests.connectors.fixtures import NOW, context_for
 S3 = registry.get("amazon_s3")
 KEYS = {"region": "eu-central-1", "access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "fake-secret"}
 STORE = S3.action("store")
-LINE = {"data": {"a": 1}, "source": "site", "type": "track", "hour": "2026-03-01T11"}
+LINE: dict[str, object] = {"data": {"a": 1}, "source": "site", "type": "track", "hour": "2026-03-01T11"}
 
 
 def prepared(**settings: object) -> object:
@@ -96,6 +97,7 @@ def test_no_value_gets_out_of_its_folder(source: str) -> None:
 def test_the_body_is_part_of_the_signature() -> None:
     (made,) = files([LINE])
     assert isinstance(made.body, bytes)
+    assert made.body[4:8] == bytes(4), "the time of compression is not in the file"
     keys = sigv4.Keys("AKIAIOSFODNN7EXAMPLE", "fake-secret")
     (scheme,) = S3.auth
     service = scheme.grant.service  # type: ignore[union-attr]
@@ -129,3 +131,9 @@ def test_an_answer_that_would_blow_up_as_xml_is_only_looked_through() -> None:
     assert S3.interpret is not None
     (told,) = S3.interpret(files([LINE])[0], Response(503, body=bomb))
     assert (told.outcome, told.message) == (Outcome.THROTTLED, "503: Amazon asks to send more slowly. (&b;)")
+
+
+def test_hours_are_those_of_utc() -> None:
+    assert FORMATS["hour"]("2026-03-02T00:30:00+01:00") == "2026-03-01T23"
+    with pytest.raises(BadValue):
+        FORMATS["hour"]("soon")

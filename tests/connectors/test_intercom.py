@@ -21,15 +21,44 @@ def test_a_price_is_in_whole_cents() -> None:
 def test_a_person_is_deleted_by_the_id_that_was_found() -> None:
     assert INTERCOM.delete is not None
     assert INTERCOM.interpret is not None
-    people = [Identifiers(user_id="ada"), Identifiers(user_id="bob")]
-    request, nobody = INTERCOM.delete.build(people, WORKSPACE, context_for([{}] * 2, [{"contact": "5ba682d2"}, {}]))
+    people = [Identifiers(user_id="ada"), Identifiers(user_id="bob"), Identifiers(anonymous_ids=("a-1",))]
+    found = [{"contact": "5ba682d2"}, {}, {}]
+    request, gone, nobody = INTERCOM.delete.build(people, WORKSPACE, context_for([{}] * 3, found))
     assert isinstance(request, RequestSpec)
     assert (request.url, request.body) == (
         "https://api.intercom.io/user_delete_requests",
         {"intercom_user_id": "5ba682d2"},
     )
     assert INTERCOM.interpret(request, Response(404))[0].outcome is Outcome.DELIVERED
-    assert nobody.outcome is Outcome.FILTERED  # type: ignore[union-attr]
+    assert (gone.outcome, gone.reason) == (Outcome.DELIVERED, "not_found")  # type: ignore[union-attr]
+    assert (nobody.outcome, nobody.reason) == (Outcome.FILTERED, "no_identifier")  # type: ignore[union-attr]
+
+
+def test_a_person_to_be_deleted_is_searched_by_every_id_and_never_guessed() -> None:
+    assert INTERCOM.delete is not None
+    (step,) = INTERCOM.delete.resolve
+    person = {"user_id": "ada", "emails": ("ada@acme.test",)}
+    request = step.build([person], {}, WORKSPACE, context_for([{}]))
+    assert request is not None
+    assert request.body == {
+        "query": {
+            "operator": "OR",
+            "value": [
+                {"field": "external_id", "operator": "=", "value": "ada"},
+                {"field": "email", "operator": "=", "value": "ada@acme.test"},
+            ],
+        }
+    }
+    two = Response(200, body=b'{"data": [{"id": "1"}, {"id": "2"}]}')
+    assert step.read(request, two).reason == "several_contacts"  # type: ignore[attr-defined]
+    assert step.read(request, Response(200, body=b'{"data": [{"id": "1"}]}')) == "1"
+
+
+def test_an_email_and_a_user_id_that_look_alike_are_remembered_apart() -> None:
+    (step,) = INTERCOM.action("upsert_contact").resolve
+    assert step.cache_key is not None
+    names = [step.cache_key({key: "ada@acme.test"}, WORKSPACE) for key in ("external_id", "email")]
+    assert len(set(names)) == 2
 
 
 def test_with_oauth_the_token_is_added_by_delivery() -> None:

@@ -42,7 +42,7 @@ def test_a_job_is_followed_to_its_end(status: dict[str, object], outcomes: objec
 
 def test_a_user_is_deleted_in_two_steps() -> None:
     assert ZENDESK.delete is not None
-    find, move = ZENDESK.delete.resolve
+    find, _, move = ZENDESK.delete.resolve
     asked = find.build([{"user_id": "", "emails": ("ada@acme.test",)}], {}, DESK, context_for([{}]))
     assert asked is not None
     assert asked.url == "https://acme.zendesk.com/api/v2/users/search.json?query=email%3Aada%40acme.test"
@@ -54,3 +54,16 @@ def test_a_user_is_deleted_in_two_steps() -> None:
     assert isinstance(gone, RequestSpec)
     assert gone.url == "https://acme.zendesk.com/api/v2/deleted_users/7.json"
     assert nobody.outcome is Outcome.FILTERED  # type: ignore[union-attr]
+
+
+def test_whom_the_user_id_does_not_find_the_email_may() -> None:
+    assert ZENDESK.delete is not None
+    steps = {step.key: step for step in ZENDESK.delete.resolve}
+    person = {"user_id": "ada", "emails": ("ada@acme.test",)}
+    request = steps["user_by_email"].build([person], {"user": None}, DESK, context_for([{}]))
+    assert request is not None
+    assert request.url.endswith("/users/search.json?query=email%3Aada%40acme.test")
+    assert steps["user_by_email"].build([person], {"user": "1"}, DESK, context_for([{}])) is None
+    moved = steps["moved"].build([person], {"user": None, "user_by_email": "7"}, DESK, context_for([{}]))
+    assert moved is not None
+    assert moved.url.endswith("/users/7.json")

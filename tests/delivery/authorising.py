@@ -1,6 +1,7 @@
 """An authorisation server and the vendor behind it, on loopback: it gives, renews, rotates, revokes, and misbehaves.
 
-`mood` is what the token endpoint does instead: a status, `garbage`, `slow`, `empty` or an error word of the protocol.
+`mood` is what the token endpoint does instead: a status (`json500`: with an object), `garbage`, `slow`, `empty` or an
+error word of the protocol.
 """
 
 from __future__ import annotations
@@ -85,6 +86,8 @@ class Vendor:
             return Reply(200, b"<html>Welcome</html>")
         elif self.mood == "empty":
             return Reply(200, b"{}")
+        elif self.mood.startswith("json"):
+            return Reply(int(self.mood[4:]), b'{"error": "oops", "message": "Something went wrong"}')
         elif self.mood.isdigit():
             return Reply(int(self.mood), b"<html>Sorry</html>")
         elif self.mood:
@@ -195,7 +198,7 @@ def in_threads(count: int, act: Callable[[], object]) -> list[object]:
         ready.wait(10)
         try:
             found.append(act())
-        except Exception as error:  # noqa: BLE001 - it is the answer
+        except Exception as error:
             found.append(error)
 
     threads = [threading.Thread(target=run) for _ in range(count)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -14,6 +15,7 @@ from django.core.management import CommandError, call_command
 from connectors import catalogue, registry
 from tenants.models import AuditEntry, Source
 from tests import factories
+from tests.connectors.fixtures import all_fixtures
 from tests.delivery.logged import LOOPBACK
 from tests.receivers import Receiver, Reply
 
@@ -53,6 +55,8 @@ def test_the_list_names_destinations_and_sources() -> None:
     found = run_json("list")
     assert {"webhook", "segment"} <= {one["slug"] for one in found["destinations"]}
     assert {"stripe", "github"} <= {one["slug"] for one in found["sources"]}
+    assert len(found["destinations"]) >= 45
+    assert len(found["sources"]) >= 11
     assert "webhook" in run("list")
 
 
@@ -63,9 +67,25 @@ def test_a_page_is_shown_in_markdown_and_as_data() -> None:
 
 
 @pytest.mark.parametrize("connector", catalogue.destinations(), ids=lambda one: one.slug)
-def test_every_connector_can_be_tried_with_its_fixture(connector: Any) -> None:
+def test_every_connector_can_be_tried_with_its_fixture_and_tells_no_secret(connector: Any) -> None:
     found = run_json("test", connector.slug, "--dry-run")
     assert [step for step in found["steps"] if step["kind"] == "request"]
+    fields = {field.key for field in connector.settings if field.secret}
+    given = [one.content["settings"] for one in all_fixtures() if one.slug == connector.slug]
+    secrets = {str(settings[key]) for settings in given for key in fields & settings.keys()}  # type: ignore[attr-defined, index]
+    told = json.dumps(found)
+    assert [secret for secret in secrets if secret in told or b64encode(secret.encode()).decode() in told] == []
+
+
+@pytest.mark.parametrize("connector", catalogue.destinations(), ids=lambda one: one.slug)
+def test_every_connector_has_a_page(connector: Any) -> None:
+    assert run("show", connector.slug).startswith(f"# {connector.name}\n")
+    assert run_json("show", connector.slug)["slug"] == connector.slug
+
+
+@pytest.mark.parametrize("source", catalogue.sources(), ids=lambda one: one.slug)
+def test_every_source_has_a_page(source: Any) -> None:
+    assert run("show", source.slug, "--source").startswith(f"# {source.name}\n")
 
 
 def test_an_event_settings_and_a_mapping_may_be_given(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hub.delivery import leases, services
 from hub.delivery.ahead import ReadAhead
 from hub.delivery.worker import Worker
 from hub.lib import clock, postgres
+from tenants import services as tenants
 from tenants.models import Destination, Source
 from tests import factories
 from tests.delivery.logged import append, message, run
@@ -20,6 +21,7 @@ from tests.receivers import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FIELDS = {"data": {"@path": "$."}}
+LINES = {**FIELDS, "type": {"@path": "$.type"}, "hour": {"@path": "$.timestamp"}}
 
 
 def make_hook(source: Source, url: str, *batches: dict[str, object] | None, size: int = 3) -> Destination:
@@ -81,3 +83,26 @@ def test_what_waited_shares_a_call_when_its_time_is_up(source: Source, receiver:
     run(hook, worker)
     (call,) = receiver.requests
     assert len(json.loads(call.body)) == 2
+
+
+@pytest.mark.parametrize(("batch", "expected"), [(None, 0), ({"max_items": 2}, 0), ({"max_wait_s": 5.0}, 1)])
+def test_an_action_says_how_long_events_wait_where_the_mapping_does_not(
+    source: Source, batch: dict[str, object] | None, expected: int
+) -> None:
+    bucket = tenants.create_destination(
+        source.workspace,
+        "files",
+        "Files",
+        "amazon_s3",
+        settings={
+            "bucket": "acme-events",
+            "region": "eu-central-1",
+            "access_key_id": "AKIAIOSFODNN7EXAMPLE",
+            "secret_access_key": "fake-secret",
+        },
+        sources=[source],
+        mappings=[{"name": "All", "action": "store", "trigger": 'type = "track"', "fields": LINES, "batch": batch}],
+        actor=factories.TESTER,
+    ).destination
+    append(source, [message(1)])
+    assert taken(bucket, 20.0) == expected

@@ -123,6 +123,8 @@ class Mixpanel(Vendor):
         properties = event["properties"]
         if not event.get("event"):
             return "event", "'event' is required"
+        if event["event"] == "$merge":  # https://developer.mixpanel.com/reference/identity-merge
+            return None if len(properties["$distinct_ids"]) == 2 else ("properties.$distinct_ids", "wants two ids")
         if not isinstance(properties.get("time"), int):
             return "properties.time", "'properties.time' is invalid: must be specified as seconds since epoch"
         if "distinct_id" not in properties:
@@ -137,8 +139,8 @@ class Mixpanel(Vendor):
         return {"code": 401, "error": "Invalid credentials", "status": "Unauthorized"}
 
     def too_many(self) -> Any:
-        return {"code": 429, "error": "Project exceeded rate limits. Please retry the request with exponential backoff.",
-                "status": "Too Many Requests"}  # fmt: skip
+        said = "Project exceeded rate limits. Please retry the request with exponential backoff."
+        return {"code": 429, "error": said, "status": "Too Many Requests"}
 
     def too_large(self) -> Any:
         return {"code": 413, "error": "request exceeds max limit of 10485760 bytes",
@@ -203,6 +205,8 @@ class SendGrid(Vendor):
             for name in ("subject", "content"):
                 if not mail.get(name):
                     return 400, {"errors": [{"message": f"The {name} is required.", "field": name, "help": None}]}
+        if any(each["value"] == "spam" for each in mail.get("content", ())):
+            return 400, {"errors": [{"message": "The content is not allowed.", "field": "content", "help": None}]}
         return 202, None
 
     def headers_of(self, call: Call) -> tuple[str, ...]:

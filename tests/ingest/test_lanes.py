@@ -87,3 +87,13 @@ def test_room_that_is_given_back_is_free_again_and_forgotten() -> None:
 
 def test_anything_may_come_in_when_nothing_waits() -> None:
     assert Room(1).has("a", 1_000)
+
+
+def test_what_takes_no_room_gives_none_back_however_often_it_comes() -> None:
+    room = Room(10)
+    for _ in range(2):  # requests of which every message was refused: they are counted, and have no events
+        room.take("a", 0)
+    room.take("b", 3)
+    for _ in range(2):
+        room.give_back("a", 0)
+    assert (room.held, room.by_lane) == (3, {"b": 3})

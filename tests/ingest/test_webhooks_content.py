@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
@@ -210,3 +211,18 @@ def test_what_cannot_be_mapped_is_refused_alone(door: Door, ingest: Ingest) -> N
     assert [body["event"] for body in ingest.bodies(source)] == ["Fine"]
     assert set(refused(ingest, source)) == {"unmappable", "event_not_string"}
     assert ingest.counts(source) == (3, 2, 0, 1)
+
+
+def test_many_malformed_calls_at_once_keep_nobody_from_being_stored(ingest: Ingest) -> None:
+    fixture = NAMED["github-issue_opened"]
+    source = set_up(ingest, fixture)
+    bad, good, door = resigned(fixture, body=b"{"), fixture.signed(URL), FrontDoor()
+
+    async def at_once() -> list[int]:
+        calls = [bad] * 20 + [good]
+        replies = await asyncio.gather(*(door.exchange("POST", PATH, [one.body], one.headers) for one in calls))
+        return [reply.status for reply in replies]
+
+    assert asyncio.run(at_once()) == [400] * 20 + [200]
+    assert send(door, fixture.signed(URL)).status == 200
+    assert ingest.counts(source) == (22, 20, 1, 1)

@@ -9,7 +9,6 @@ that it cannot read is found by halving the statement and rejected by itself.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from time import monotonic
@@ -28,6 +27,7 @@ from hub.lib.net import Gate
 ROWS_A_STATEMENT = 1_000
 PARAMETERS_A_STATEMENT = 60_000
 LONGEST_WORDS = 300
+NO_FILE = "/dev/null/none"  # libpq would read the password file of whoever runs this process
 Entry = tuple[int, PostgresRow]
 # What a refusal at the door means; libpq gives no code there, only words.
 AT_THE_DOOR: Sequence[tuple[tuple[str, ...], Outcome, str, str]] = (
@@ -189,7 +189,7 @@ def connect(target: Target, gate: Gate, seconds: float) -> Connection[tuple[obje
             "sslmode": "verify-full" if is_tls else "disable",
             "sslcertmode": "disable",
             "gssencmode": "disable",
-            "passfile": os.devnull,
+            "passfile": NO_FILE,
             "tcp_user_timeout": str(int(seconds * 1000)),
             "options": "",
         }

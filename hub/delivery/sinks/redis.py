@@ -16,7 +16,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.connection import Connection
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 from redis.retry import Retry
 
 from connectors.http import ItemOutcome, Outcome, SendError
@@ -98,7 +104,7 @@ class RedisSink:
         with self._wires.leash.within(request.timeout_s):
             try:
                 answers = pipeline.execute(raise_on_error=False)
-            except (RedisError, OSError) as error:
+            except (RedisError, RedisClusterException, OSError) as error:
                 raise self._broken(error) from error
         return [judge(index, answer) for (index, _), answer in zip(records, answers, strict=True)]
 
@@ -131,10 +137,19 @@ class RedisSink:
         }
         mode = text(target, "mode", "single")
         if mode == "cluster":
-            nodes = [cast(Any, ClusterNode)(host, port) for host, port in hosts]
-            return RedisCluster(startup_nodes=nodes, connection_class=self._wires.connection_class, **options)
+            return self._cluster(hosts, options)
         host, port = self._master(target, hosts, seconds) if mode == "sentinel" else hosts[0]
         return self._one(host, port, {**options, "db": number(target, "database", 0)})
+
+    def _cluster(self, hosts: Sequence[tuple[str, int]], options: dict[str, Any]) -> Any:
+        """A client of a cluster. It takes a class of connections only when it is given a URL."""
+        (host, port), *others = hosts
+        nodes = [cast(Any, ClusterNode)(*other) for other in others]
+        url = f"redis://[{host}]:{port}" if ":" in host else f"redis://{host}:{port}"
+        try:
+            return RedisCluster(url=url, startup_nodes=nodes, connection_class=self._wires.connection_class, **options)
+        except RedisClusterException as error:
+            raise redis.ConnectionError("no node of the cluster can be used") from error
 
     def _one(self, host: str, port: int, options: dict[str, Any]) -> redis.Redis:
         pool = redis.ConnectionPool(self._wires.connection_class, 1, host=host, port=port, **options)

@@ -7,6 +7,7 @@ any way is closed. A driver that raises what it should not is a mistake of ours,
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Callable
@@ -53,7 +54,8 @@ class Runner:
         self._lock = threading.Lock()
         self._idle: dict[str, list[Kept]] = {}
         self._threads: ThreadPoolExecutor | None = None
-        self._pid = 0
+        self._pid = os.getpid()
+        self._inherited: list[dict[str, list[Kept]]] = []
         self._is_sweeping = False
 
     def start(self, request: SinkRequest, told: Told) -> None:
@@ -79,6 +81,7 @@ class Runner:
 
     def close(self) -> None:
         """Let every idle sink go."""
+        self._settle_in()
         with self._lock:
             idle, self._idle = self._idle, {}
         for entries in idle.values():
@@ -106,6 +109,7 @@ class Runner:
             logger.exception("sink_outcome_lost", protocol=request.protocol)
 
     def _write(self, request: SinkRequest) -> list[ItemOutcome]:
+        self._settle_in()
         name = _name(request)
         entry = self._take(name)
         if entry is None:
@@ -151,18 +155,26 @@ class Runner:
             wait = self.sweep()
 
     def _pool(self) -> ThreadPoolExecutor:
-        """Threads of this process; what a parent had open is not a child's to use."""
+        self._settle_in()
         with self._lock:
-            if self._threads is None or self._pid != os.getpid():
-                self._pid, self._idle, self._is_sweeping = os.getpid(), {}, False
+            if self._threads is None:
                 self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sink")
             return self._threads
+
+    def _settle_in(self) -> None:
+        """What a parent had open is not a child's to use, nor to close: that would end it for the parent too."""
+        if self._pid != os.getpid():
+            self._pid, self._lock = os.getpid(), threading.Lock()
+            self._inherited.append(self._idle)
+            self._idle, self._threads, self._is_sweeping = {}, None, False
 
 
 @cache
 def runner() -> Runner:
-    """This process's runner."""
-    return Runner()
+    """This process's runner; what it keeps open is let go with the process."""
+    made = Runner()
+    atexit.register(made.close)
+    return made
 
 
 def _name(request: SinkRequest) -> str:

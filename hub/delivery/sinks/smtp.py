@@ -18,7 +18,7 @@ from time import monotonic
 from connectors.http import UNCONFIRMED, ItemOutcome, Outcome, SendError
 from connectors.records import Mail, SinkRequest
 from hub.delivery.sinks import SinkError, Target, lets_us_in, network, records_of
-from hub.delivery.sinks.dialling import Leash, Way, dial, is_quiet, number, secure, text, tls_context
+from hub.delivery.sinks.dialling import LEASH_FIRST, Leash, Way, dial, is_quiet, number, secure, text, tls_context
 from hub.lib.net import Gate
 
 MAILS_A_CONNECTION = 100
@@ -126,6 +126,8 @@ class MailSink:
         if context is not None and self._security == "starttls":
             self._start_tls(line, context)
         self._sign_in(line)
+        if line.sock is not None:
+            line.sock.settimeout(MAIL_SECONDS + LEASH_FIRST)
         return line
 
     def _start_tls(self, line: Line, context: ssl.SSLContext) -> None:

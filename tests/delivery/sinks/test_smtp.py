@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -191,10 +192,15 @@ def test_a_mail_without_an_answer_is_not_sent_again(
     assert words(write(request(server, "ada@acme.test"))) == [("rejected", "unconfirmed")]
 
 
-def test_mail_in_clear_goes_to_opened_networks_alone(server: MailServer, runner: Runner, settings: Any) -> None:
-    settings.ALLOW_PRIVATE_NETWORKS = ()
+def test_mail_in_clear_goes_to_opened_networks_alone(
+    server: MailServer, runner: Runner, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where calls in clear are allowed: the name leads to a public address."""
     settings.ALLOW_PLAIN_HTTP = True
-    (outcome,), answer = runner.write(request(server, "ada@acme.test"))
+    public = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.215.14", 587))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [public])
+    sent = request(server, "ada@acme.test", host="smtp.shop.test", port=587)
+    sent.timeout_s = 0.1
+    (outcome,), answer = runner.write(sent)
     assert (outcome.outcome, outcome.reason) == (Outcome.DISABLED, "config_error")
     assert (answer.error, answer.sent) == ("blocked", False)
-    assert server.connection_count == 0

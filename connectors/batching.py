@@ -1,6 +1,6 @@
 """Requests that carry many payloads: what can be sent goes together, answers that name the bad ones are taken apart.
 
-Shared by the vendors that take an array of events and speak of them by their place in it.
+Shared by the vendors that take an array of events, or of people to erase, and speak of them by their place in it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from connectors.base import Identifiers, Payload
-from connectors.http import SPLIT_REFUSED, ItemOutcome, Outcome, RequestSpec, Response, Scope
+from connectors.http import SPLIT_REFUSED, ItemOutcome, Outcome, RequestSpec, Response
 
 JsonObject = dict[str, object]
 # What an entry of the request is made by, from a payload and its index.
 Make = Callable[[int, Payload], JsonObject | ItemOutcome]
-LONGEST_WORDS = 300
 
 
 class Gathered(NamedTuple):
@@ -50,58 +49,18 @@ def sent_again(status: int) -> ItemOutcome:
     return ItemOutcome(0, Outcome.TOO_LARGE, status, SPLIT_REFUSED.reason, f"{status}: {SPLIT_REFUSED.advice}")
 
 
-def for_all(
-    request: RequestSpec,
-    response: Response,
-    outcome: Outcome,
-    reason: str,
-    message: str,
-    *,
-    scope: Scope = Scope.EVENT,
-    retry_after_s: float | None = None,
-) -> list[ItemOutcome]:
-    """Give one outcome for each payload of the request."""
-    said = f"{response.status}: {message}"
-    return [ItemOutcome(each, outcome, response.status, reason, said, retry_after_s, scope) for each in request.covers]
-
-
 def told_apart(request: RequestSpec, faults: Mapping[int, ItemOutcome], rest: ItemOutcome) -> list[ItemOutcome]:
     """Give each payload the outcome of its place in the request, and the others the same one."""
     return [replace(faults.get(place, rest), index=index) for place, index in enumerate(request.covers)]
-
-
-def json_of(response: Response) -> object:
-    """Read the answer's body; None where it is no JSON."""
-    try:
-        return json.loads(response.body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def object_of(value: object) -> Mapping[str, object]:
-    """Give the object that was hoped for, or an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def list_of(value: object) -> Sequence[object]:
-    """Give the list that was hoped for, or an empty one."""
-    return value if isinstance(value, list) else ()
-
-
-def places_in(value: object, count: int) -> Iterable[int]:
-    """Give the places of a list that lie within the request."""
-    return (place for place in list_of(value) if type(place) is int and 0 <= place < count)
-
-
-def words_of(value: object, otherwise: str = "") -> str:
-    """Give what the vendor says, cut to what a person reads."""
-    return value[:LONGEST_WORDS] if isinstance(value, str) and value else otherwise
 
 
 def byte_count(value: object) -> int:
     """Count the bytes of a value in JSON."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
     return len(text.encode("utf-8", "surrogatepass"))
+
+
+# People to be erased
 
 
 def groups_of(ids: Sequence[Sequence[str]], most: int) -> Iterable[tuple[tuple[int, ...], list[str]]]:
@@ -135,3 +94,10 @@ def forgotten(request: RequestSpec, response: Response) -> list[ItemOutcome] | N
     if response.error is None and response.status == 404:
         return [ItemOutcome(index, Outcome.DELIVERED, 404) for index in request.covers]
     return None
+
+
+def never_known(index: int, *asked_by: object) -> ItemOutcome:
+    """Say of somebody whom the vendor was asked about in vain that nothing is there to erase: it is as good as done."""
+    if any(asked_by):
+        return ItemOutcome(index, Outcome.DELIVERED, 0, "not_found", "The vendor knows nobody by these ids.")
+    return replace(unknown_people([()])[0], index=index)
