@@ -66,6 +66,11 @@ class ReadAhead:
         return bool(self._rows) or not self.is_at_end
 
     @property
+    def is_behind(self) -> bool:
+        """Whether events wait behind those that were handed out, here or in the log, and not for others to come."""
+        return self.has_more and not self.is_gathering
+
+    @property
     def is_low(self) -> bool:
         """Whether it is time to read on."""
         return len(self._rows) < READ_BELOW and not self.is_at_end

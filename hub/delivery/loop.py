@@ -140,7 +140,7 @@ class Turn:
             if self.care.is_over or self._must_save_slot(run, rows):
                 break
             self._top_up(run, rows)
-            self.tempo.look(time.monotonic(), self.sent, is_full=self.ahead.has_rows, is_busy=bool(self.live))
+            self.tempo.look(time.monotonic(), self.sent, is_full=self.ahead.is_behind, is_busy=bool(self.live))
             if self.live or rows.is_busy:
                 self._collect(run, rows)
                 if not self.live:

@@ -154,7 +154,7 @@ def test_a_dry_run_at_a_destination_sends_and_writes_nothing(source: Source, rec
     found = trials.try_given(hook, [EVENT], is_live=False, actor=TESTER)
     assert found["ok"]
     assert receiver.requests == []
-    assert not Attempt.objects.exists()
+    assert not Attempt.objects.filter(destination_id=hook.pk).exists()
     assert not AuditEntry.unscoped.filter(action="destination.tested").exists()
 
 
