@@ -110,7 +110,8 @@ def _hold(lease: Lease, fault: Fault, memory: Memory) -> Hold:
         memory.pauses += 1
         wait = retry.pause(pause_count=memory.pauses, chance=random.random, retry_after_s=fault.retry_after_s)
         return Hold(wait, lease.circuit, lease.circuit_reopened)
-    reopened = lease.circuit_reopened + 1 if lease.circuit != "closed" else 0
+    # Three good probes are an answer: what fails after them is counted anew, or some bad luck would last for minutes.
+    reopened = lease.circuit_reopened + 1 if lease.circuit == "open" else 0
     delay = max(breaker.probe_delay(reopened, _jitter()), fault.retry_after_s or 0.0)
     return Hold(min(delay, retry.LONGEST_DESTINATION_WAIT_SECONDS), "open", reopened)
 

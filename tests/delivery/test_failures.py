@@ -476,6 +476,18 @@ def test_after_good_probes_calls_come_one_two_and_four_at_a_time(
     assert receiver.busiest <= 8
 
 
+def test_a_receiver_that_fails_again_while_calls_are_let_loose_is_probed_soon(
+    source: Source, receiver: Receiver, worker: Worker
+) -> None:
+    hook = connect(source, receiver.url("/status/500"))
+    log(source, 20)
+    with postgres.connect() as own:
+        services.ensure_pipelines(own)
+        own.execute("UPDATE delivery_pipeline SET circuit = 'ramp', circuit_reopened = 6, circuit_opened_at = now()")
+    pipeline = run(hook, worker)
+    assert (pipeline.circuit, pipeline.circuit_reopened) == ("open", 0)
+
+
 def test_a_resumed_destination_forgets_what_its_circuit_had_learnt(
     source: Source, receiver: Receiver, worker: Worker
 ) -> None:
