@@ -12,6 +12,7 @@ neighbours nothing. When the database is away all who wait are told so at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
@@ -83,9 +84,8 @@ class Committer:
         self._hint = hint
         # Unlike a condition, a simple queue wakes the thread without a line of Python.
         self._arrived: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
-        self._lanes: Lanes[Ticket] = Lanes()
-        self._room_for_events = Room(queue_events)
-        self._room_for_bytes = Room(QUEUE_BYTES)
+        self._queue_events = queue_events
+        self._empty()
         self._is_crowded = False
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -99,8 +99,9 @@ class Committer:
 
     def submit(self, ticket: Ticket) -> None:
         """Queue a submission, or raise QueueFull when its workspace has no more room."""
-        events, size, lane = self._room_for_events, self._room_for_bytes, ticket.lane
+        lane = ticket.lane
         with self._lock:
+            events, size = self._room_for_events, self._room_for_bytes
             if self._is_closed or not (events.has(lane, ticket.events) and size.has(lane, ticket.size)):
                 raise QueueFull("ingest queue full")
             events.take(lane, ticket.events)
@@ -130,16 +131,45 @@ class Committer:
 
     def _run(self) -> None:
         writer = self._make_writer()
-        while tickets := self._next():
+        while True:
+            try:
+                tickets = self._next()
+            except Exception:
+                logger.exception("queue_failed")
+                self._begin_anew()
+                continue
+            if not tickets:
+                break
             self._busy_since = time.perf_counter()
             try:
                 self._commit(writer, tickets)
             except Exception:
                 logger.exception("commit_failed")
-                writer.close()
                 settle(tickets, LogUnavailable("commit failed"))
+                writer.close()
             self._busy_since = 0.0
         writer.close()
+
+    def _empty(self) -> None:
+        self._lanes: Lanes[Ticket] = Lanes()
+        self._room_for_events = Room(self._queue_events)
+        self._room_for_bytes = Room(QUEUE_BYTES)
+
+    def _begin_anew(self) -> None:
+        """After a fault in the queue tell all who stand in it, and go on with an empty one.
+
+        Whoever had just been taken out of it hears nothing, and gives up when the time for an answer is over.
+        """
+        with self._lock:
+            waiting = list(self._lanes)
+            while not self._arrived.empty():
+                ticket = self._arrived.get()
+                if ticket is not None:
+                    waiting.append(ticket)
+            self._empty()
+            if self._is_closed:
+                self._arrived.put(None)
+        settle(waiting, LogUnavailable("queue failed"))
 
     def _next(self) -> list[Ticket]:
         """Wait for work, then take what one commit may hold, in turns; empty when closed."""
@@ -228,7 +258,7 @@ def settle(tickets: Sequence[Ticket], error: LogError | None) -> None:
         elif ticket.done is not None:
             ticket.done.set()
     for loop, waiting in loops.items():
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody waits there any more
             loop.call_soon_threadsafe(resolve, waiting, error)
 
 

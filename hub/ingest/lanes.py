@@ -12,7 +12,7 @@ each, and for whoever comes new there is always some left.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -57,6 +57,10 @@ class Lanes(Generic[Item]):
         self._turns: deque[Hashable] = deque()
         self.waiting = 0
         self.events = 0
+
+    def __iter__(self) -> Iterator[Item]:
+        """All that waits, a lane after the other."""
+        return (item for lane in self._lanes.values() for item in lane.items)
 
     def put(self, item: Item) -> None:
         """Add an item behind those of its lane."""

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
@@ -210,6 +211,20 @@ def test_a_fault_of_ours_is_answered_and_does_not_end_the_thread(
     assert isinstance(ends(submitted(committer, make_submission("a")))[0], LogUnavailable)
     writer.failure = None
     assert ends(submitted(committer, make_submission("b"))) == [None]
+
+
+def test_a_fault_in_the_queue_is_answered_and_does_not_end_the_thread(
+    start: Callable[..., Committer], writer: ScriptedWriter
+) -> None:
+    committer = start(queue_events=4)
+    held(committer, writer)
+    tickets = submitted(committer, make_submission("a"), make_submission("b"))
+    tickets[0].size = cast("int", "cannot be weighed")
+    writer.gate.set()
+    assert all(isinstance(error, LogUnavailable) for error in ends(tickets))
+    assert ends(submitted(committer, make_submission("c", "d", "e", "f"))) == [None]
+    committer.close()
+    assert writer.commits == [["first"], ["c", "d", "e", "f"]]
 
 
 def test_workspaces_with_new_events_are_hinted_and_others_are_not(
