@@ -23,7 +23,7 @@ from hub.delivery.limits import Limits, Valkey
 from hub.delivery.run import Memory
 from hub.delivery.sender import Sender
 from hub.delivery.slots import SLOTS, share_of, slow_share_of
-from hub.lib import postgres
+from hub.lib import postgres, workers
 from hub.observability import log
 
 # For how long a refused hint counts as somebody who waits.
@@ -143,7 +143,7 @@ def current() -> Worker:
     with _lock:
         if pid not in _workers:
             _workers[pid] = Worker(
-                crew.name_of(pid),
+                workers.own_name(),
                 Sender(outbound.gate()),
                 abort_seconds=settings.WORKER_ABORT_SECONDS,
             )

@@ -6,8 +6,6 @@ take effect between two steps, and a runner that was thought dead finds its fenc
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from hub.jobs import kinds
 from hub.jobs.errors import JobsError
 from hub.jobs.kinds import JobState, Kind, Progress
 from hub.jobs.models import Job
-from hub.lib import postgres
+from hub.lib import postgres, workers
 from hub.lib.postgres import PgConnection
 from hub.observability import log
 from tenants.auditing import SYSTEM, record
@@ -100,7 +98,7 @@ def run(job_id: UUID, owner: str = "", turn_seconds: float = TURN_SECONDS) -> bo
     claim: Claim | None = None
     try:
         with postgres.background_pool().connection() as connection:
-            claim = take(connection, job_id, owner or own_name())
+            claim = take(connection, job_id, owner or workers.own_name())
             if claim is None:
                 return False
             return _take_steps(connection, claim, kinds.load(claim.kind), time.monotonic() + turn_seconds)
@@ -114,11 +112,6 @@ def run(job_id: UUID, owner: str = "", turn_seconds: float = TURN_SECONDS) -> bo
         logger.exception("job_failed", job=str(job_id))
         _fail(claim, f"{type(error).__name__}: an error in Headwater itself; the log has it.")
     return False
-
-
-def own_name() -> str:
-    """This process, as the job's page names it."""
-    return f"{socket.gethostname()}:{os.getpid()}"[:100]
 
 
 def take(connection: PgConnection, job_id: UUID, owner: str) -> Claim | None:

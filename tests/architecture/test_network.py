@@ -52,8 +52,7 @@ SINKS = ("hub/delivery/sinks/", "hub/warehouses/clients/")
 ALLOWED = {
     "hub/launcher/address.py": "claims the web server's own port and asks its own /ready",
     "hub/launcher/valkey.py": "talks to the Valkey that it has started",
-    "hub/delivery/crew.py": "asks for this machine's name, opens nothing",
-    "hub/jobs/runner.py": "asks for this machine's name, opens nothing",
+    "hub/lib/workers.py": "asks for this machine's name, opens nothing",
     "hub/management/listening.py": "sets an option on the web server's own sockets",
     "hub/demo/tracking.py": "sends the demonstration's events to its own installation",
     "hub/bench/": "loads and receives on this machine, for measurements that somebody has asked for",
