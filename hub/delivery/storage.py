@@ -1,4 +1,4 @@
-"""What delivery gives up when the database's disk runs full: replays, exports, old records of deliveries.
+"""What delivery gives up when the database's disk runs full: replays and old records of deliveries.
 
 Events, cursors and books are never given up. Ingest refuses by itself, in `hub.ingest.shedding`.
 """
@@ -15,16 +15,12 @@ from hub.delivery.models import Replay
 from hub.delivery.replays import services as replays
 from hub.delivery.replays.errors import ReplayError
 from hub.events import partitions
-from hub.jobs import services as jobs
-from hub.jobs.errors import WrongState
-from hub.jobs.models import Job
 from hub.lib.postgres import PgConnection
 from hub.observability import log, storage
 from tenants.auditing import Actor
 
 KEEPER = Actor(label="storage")
 REASON = "The database's disk is nearly full."
-EXPORTS = "export"
 RECORDS_KEPT_HOURS = 24
 REPEAT_ALARM_SECONDS = 300.0
 logger = log.get(__name__)
@@ -72,11 +68,6 @@ def make_room(connection: PgConnection) -> None:
         with contextlib.suppress(ReplayError):  # it has ended meanwhile
             replays.pause(replay, KEEPER, REASON)
         stopped.append(str(replay.pk))
-    running = Job.unscoped.filter(kind__startswith=EXPORTS, state__in=[Job.State.QUEUED, Job.State.RUNNING])
-    for job in running:
-        with contextlib.suppress(WrongState):  # it has ended meanwhile
-            jobs.pause(job, KEEPER, REASON)
-        stopped.append(str(job.pk))
     trimmed = partitions.trim(connection, "delivery_batch", RECORDS_KEPT_HOURS)
     if stopped or trimmed:
         logger.warning("room_made", stopped=stopped, trimmed_partitions=trimmed)

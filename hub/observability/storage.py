@@ -26,7 +26,7 @@ class Room(StrEnum):
     """What the free share of the disk means."""
 
     AMPLE = "ample"
-    SCARCE = "scarce"  # replays and exports stop, records of deliveries are kept for a shorter time
+    SCARCE = "scarce"  # replays stop, records of deliveries are kept for a shorter time
     FULL = "full"  # no events are taken
     AWAY = "away"  # the folder cannot be looked at
     UNKNOWN = "unknown"  # the database is elsewhere, and nobody said where to look

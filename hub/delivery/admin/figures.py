@@ -43,7 +43,7 @@ SELECT (SELECT count(*) FROM event_partition p, event_log_seq s WHERE p.seq_from
 """
 DISK = {
     storage.Room.AMPLE: ("of the database's disk", "ok"),
-    storage.Room.SCARCE: ("replays and exports stop, records of deliveries are kept for a shorter time", "warn"),
+    storage.Room.SCARCE: ("replays stop, records of deliveries are kept for a shorter time", "warn"),
     storage.Room.FULL: ("no more events are taken until there is room", "bad"),
     storage.Room.AWAY: ("the folder that should be watched cannot be looked at", "bad"),
     storage.Room.UNKNOWN: ("the database is elsewhere: set STORAGE_FOLDER to a folder on its disk", "warn"),
