@@ -15,18 +15,38 @@ from hub.adminsite.site import site
 from hub.adminsite.text import block, pretty
 from tenants import services
 from tenants.admin.acting import noted
-from tenants.admin.versions import compared, listed
+from tenants.admin.versions import VersionAdmin, listed, versions_of
 from tenants.admin.wording import condition_in_words
-from tenants.models import DestinationFilter, FilterVersion, Source, SourceToggle
-from tenants.services.filters import CONTENT, filter_content
+from tenants.models import DestinationFilter, FilterVersion, SourceToggle
+from tenants.services.filters import CONTENT
+from tenants.services.versions import content_of
 
 CHANGE = "tenants.change_destinationfilter"
 CHANGE_TOGGLE = "tenants.change_sourcetoggle"
-VERSIONS_SHOWN = 50
 ACTED = ("action", "percent", "path", "keys_shown")
 
 
-class FilterAdmin(ReadOnlyAdmin):
+class ContentShown:
+    """What a filter and each of its versions consist of."""
+
+    @admin.display(description="source")
+    def source_shown(self, row: DestinationFilter | FilterVersion) -> str:
+        return row.source.slug if row.source is not None else "all sources"
+
+    @admin.display(description="condition")
+    def condition_shown(self, row: DestinationFilter | FilterVersion) -> SafeString:
+        return block(row.condition)
+
+    @admin.display(description="in words")
+    def in_words(self, row: DestinationFilter | FilterVersion) -> SafeString:
+        return block(condition_in_words(row.condition))
+
+    @admin.display(description="keys")
+    def keys_shown(self, row: DestinationFilter | FilterVersion) -> SafeString:
+        return pretty(row.fields)
+
+
+class FilterAdmin(ContentShown, ReadOnlyAdmin):
     """A filter with its versions."""
 
     list_display = (
@@ -81,35 +101,16 @@ class FilterAdmin(ReadOnlyAdmin):
     def describe(self, row: DestinationFilter) -> str:
         return f"{row.name} ({row.action}, destination {row.destination.slug})"
 
-    @admin.display(description="source")
-    def source_shown(self, row: DestinationFilter) -> str:
-        return _source(row.source)
-
-    @admin.display(description="condition")
-    def condition_shown(self, row: DestinationFilter) -> SafeString:
-        return block(row.condition)
-
-    @admin.display(description="in words")
-    def in_words(self, row: DestinationFilter) -> SafeString:
-        return block(condition_in_words(row.condition))
-
-    @admin.display(description="keys")
-    def keys_shown(self, row: DestinationFilter) -> SafeString:
-        return pretty(row.fields)
-
     @admin.display(description="versions")
     def versions(self, row: DestinationFilter) -> SafeString:
-        known = FilterVersion.objects.for_workspace(row.workspace_id).filter(filter=row)
-        return listed(known.select_related("created_by").order_by("-version")[:VERSIONS_SHOWN])
+        return listed(versions_of(FilterVersion, "filter", row))
 
 
 @admin.register(FilterVersion, site=site)
-class FilterVersionAdmin(ReadOnlyAdmin):
+class FilterVersionAdmin(ContentShown, VersionAdmin):
+    of = "filter"
     list_display = ("name", "version", "filter", "workspace", "action", "created_at", "created_by")
     list_select_related = ("filter", "workspace", "created_by", "source")
-    search_fields = ("workspace__slug__exact",)
-    search_help_text = "Exact slug of a workspace."
-    ordering = ("-pk",)
     fields = (
         *("workspace", "filter", "version", "source_shown", "name", "condition_shown", "in_words", *ACTED),
         *("created_at", "created_by", "changes", "to_present"),
@@ -126,31 +127,11 @@ class FilterVersionAdmin(ReadOnlyAdmin):
         ),
     )
 
-    @admin.display(description="source")
-    def source_shown(self, row: FilterVersion) -> str:
-        return _source(row.source)
-
-    @admin.display(description="condition")
-    def condition_shown(self, row: FilterVersion) -> SafeString:
-        return block(row.condition)
-
-    @admin.display(description="in words")
-    def in_words(self, row: FilterVersion) -> SafeString:
-        return block(condition_in_words(row.condition))
-
-    @admin.display(description="keys")
-    def keys_shown(self, row: FilterVersion) -> SafeString:
-        return pretty(row.fields)
-
-    @admin.display(description="changed since the version before")
-    def changes(self, row: FilterVersion) -> SafeString:
-        known = FilterVersion.objects.for_workspace(row.workspace_id).filter(filter_id=row.filter_id)
-        before = known.filter(version__lt=row.version).order_by("-version").first()
-        return compared(_content(before) if before else None, _content(row), "Nothing.")
-
-    @admin.display(description="from here to the present")
-    def to_present(self, row: FilterVersion) -> SafeString:
-        return compared(_content(row), _named(filter_content(row.filter)), "This is how the filter stands.")
+    def content(self, row: DestinationFilter | FilterVersion) -> dict[str, Any]:
+        """With the source in a form that a page can show."""
+        content = content_of(row, CONTENT)
+        source_id = content.pop("source_id")
+        return {**content, "source": str(source_id) if source_id else "all"}
 
 
 @admin.register(SourceToggle, site=site)
@@ -197,17 +178,3 @@ class SourceToggleAdmin(ReadOnlyAdmin):
     @admin.display(description="properties")
     def paths_shown(self, row: SourceToggle) -> SafeString:
         return pretty(row.paths)
-
-
-def _source(source: Source | None) -> str:
-    return source.slug if source is not None else "all sources"
-
-
-def _content(version: FilterVersion) -> dict[str, Any]:
-    return _named({name: getattr(version, name) for name in CONTENT})
-
-
-def _named(content: dict[str, Any]) -> dict[str, Any]:
-    """The content with the source in a form that a page can show."""
-    source_id = content.pop("source_id")
-    return {**content, "source": str(source_id) if source_id else "all"}

@@ -12,17 +12,33 @@ from hub.adminsite.site import site
 from hub.adminsite.text import block, pretty
 from tenants import services
 from tenants.admin.acting import noted
-from tenants.admin.versions import compared, listed
+from tenants.admin.versions import VersionAdmin, listed, versions_of
 from tenants.admin.wording import trigger_in_words
 from tenants.models import Mapping, MappingVersion
-from tenants.services.mappings import CONTENT, mapping_content
+from tenants.services.mappings import CONTENT
+from tenants.services.versions import content_of
 
 CHANGE = "tenants.change_mapping"
-VERSIONS_SHOWN = 50
+
+
+class ContentShown:
+    """What a mapping and each of its versions consist of."""
+
+    @admin.display(description="trigger")
+    def trigger_shown(self, row: Mapping | MappingVersion) -> SafeString:
+        return block(row.trigger)
+
+    @admin.display(description="in words")
+    def in_words(self, row: Mapping | MappingVersion) -> SafeString:
+        return block(trigger_in_words(row.trigger))
+
+    @admin.display(description="fields")
+    def fields_shown(self, row: Mapping | MappingVersion) -> SafeString:
+        return pretty(row.fields)
 
 
 @admin.register(Mapping, site=site)
-class MappingAdmin(ReadOnlyAdmin):
+class MappingAdmin(ContentShown, ReadOnlyAdmin):
     list_display = ("name", "destination", "workspace", "action", "position", "is_enabled", "version")
     list_select_related = ("destination", "workspace")
     list_filter = ("is_enabled",)
@@ -82,31 +98,16 @@ class MappingAdmin(ReadOnlyAdmin):
     def describe(self, row: Mapping) -> str:
         return f"{row.name} ({row.action}, destination {row.destination.slug})"
 
-    @admin.display(description="trigger")
-    def trigger_shown(self, row: Mapping) -> SafeString:
-        return block(row.trigger)
-
-    @admin.display(description="in words")
-    def in_words(self, row: Mapping) -> SafeString:
-        return block(trigger_in_words(row.trigger))
-
-    @admin.display(description="fields")
-    def fields_shown(self, row: Mapping) -> SafeString:
-        return pretty(row.fields)
-
     @admin.display(description="versions")
     def versions(self, row: Mapping) -> SafeString:
-        known = MappingVersion.objects.for_workspace(row.workspace_id).filter(mapping=row)
-        return listed(known.select_related("created_by").order_by("-version")[:VERSIONS_SHOWN])
+        return listed(versions_of(MappingVersion, "mapping", row))
 
 
 @admin.register(MappingVersion, site=site)
-class MappingVersionAdmin(ReadOnlyAdmin):
+class MappingVersionAdmin(ContentShown, VersionAdmin):
+    of = "mapping"
     list_display = ("name", "version", "mapping", "workspace", "action", "created_at", "created_by")
     list_select_related = ("mapping", "workspace", "created_by")
-    search_fields = ("workspace__slug__exact",)
-    search_help_text = "Exact slug of a workspace."
-    ordering = ("-pk",)
     fields = (
         *("workspace", "mapping", "version", "name", "action", "trigger_shown", "in_words", "fields_shown", "batch"),
         *("created_at", "created_by", "changes", "to_present"),
@@ -123,28 +124,5 @@ class MappingVersionAdmin(ReadOnlyAdmin):
         ),
     )
 
-    @admin.display(description="trigger")
-    def trigger_shown(self, row: MappingVersion) -> SafeString:
-        return block(row.trigger)
-
-    @admin.display(description="in words")
-    def in_words(self, row: MappingVersion) -> SafeString:
-        return block(trigger_in_words(row.trigger))
-
-    @admin.display(description="fields")
-    def fields_shown(self, row: MappingVersion) -> SafeString:
-        return pretty(row.fields)
-
-    @admin.display(description="changed since the version before")
-    def changes(self, row: MappingVersion) -> SafeString:
-        known = MappingVersion.objects.for_workspace(row.workspace_id).filter(mapping_id=row.mapping_id)
-        before = known.filter(version__lt=row.version).order_by("-version").first()
-        return compared(_content(before) if before else None, _content(row), "Nothing.")
-
-    @admin.display(description="from here to the present")
-    def to_present(self, row: MappingVersion) -> SafeString:
-        return compared(_content(row), mapping_content(row.mapping), "This is how the mapping stands.")
-
-
-def _content(version: MappingVersion) -> dict[str, Any]:
-    return {name: getattr(version, name) for name in CONTENT}
+    def content(self, row: Mapping | MappingVersion) -> dict[str, Any]:
+        return content_of(row, CONTENT)

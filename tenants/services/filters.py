@@ -7,14 +7,14 @@ from collections.abc import Mapping as ReadOnly
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 
 from tenants.auditing import Actor
-from tenants.errors import Invalid, Taken
+from tenants.errors import Invalid
 from tenants.models import Destination, DestinationFilter, FilterVersion, Source
 from tenants.models.filter import FilterAction
 from tenants.scoping import require_same_workspace
-from tenants.services import arranging, rows
+from tenants.services import arranging, rows, versions
 from tenants.services.conditions import require_condition, require_fields, require_path
 
 MOST_FILTERS = 50
@@ -42,11 +42,6 @@ def create_filter(
     if source is not None:
         require_same_workspace(destination.workspace_id, source)
     others = _filters_of(destination.workspace_id, destination.pk)
-    if others.filter(name=name).exists():
-        raise Taken(f"There is a filter {name} already.")
-    if others.count() >= MOST_FILTERS:
-        raise Invalid("name", f"A destination has at most {MOST_FILTERS} filters.", "too_many_filters")
-    last = others.aggregate(last=Max("position"))["last"]
     made = DestinationFilter(
         workspace_id=destination.workspace_id,
         destination=destination,
@@ -57,7 +52,7 @@ def create_filter(
         percent=percent,
         path=path,
         fields=fields,
-        position=0 if last is None else last + 1,
+        position=arranging.place_after(others, name, "filter", MOST_FILTERS),
         is_enabled=is_enabled,
     )
     require_meaningful_filter(filter_content(made))
@@ -83,12 +78,8 @@ def update_filter(filter: DestinationFilter, *, actor: Actor, **changes: Any) ->
 def restore_filter(filter: DestinationFilter, version: int, *, actor: Actor) -> DestinationFilter:
     """Make the filter what it was in an earlier version; that is its next version."""
     rows.lock(filter)
-    kept = FilterVersion.objects.for_workspace(filter.workspace_id).filter(filter=filter, version=version).first()
-    if kept is None:
-        raise Invalid("version", f"There is no version {version}.", "no_such_version")
-    content = {name: getattr(kept, name) for name in CONTENT}
-    if content == filter_content(filter):
-        raise Invalid("version", f"The filter is as it was in version {version}.", "nothing_to_restore")
+    known = FilterVersion.objects.for_workspace(filter.workspace_id).filter(filter=filter)
+    content = versions.to_restore(known, version, filter_content(filter), "filter")
     return _change(filter, content, actor, "filter.restored", {"restored_version": version})
 
 
@@ -112,7 +103,7 @@ def move_filter(filter: DestinationFilter, places: int, *, actor: Actor) -> bool
 
 def filter_content(filter: DestinationFilter) -> dict[str, Any]:
     """What a version of a filter consists of."""
-    return {name: getattr(filter, name) for name in CONTENT}
+    return versions.content_of(filter, CONTENT)
 
 
 def require_meaningful_filter(content: ReadOnly[str, Any]) -> None:
@@ -150,8 +141,7 @@ def _change(
     if content != before:
         require_meaningful_filter(content)
         others = _filters_of(filter.workspace_id, filter.destination_id).exclude(pk=filter.pk)
-        if others.filter(name=content["name"]).exists():
-            raise Taken(f"There is a filter {content['name']} already.")
+        arranging.require_free_name(others, content["name"], "filter")
         changes = {**changes, "version": filter.version + 1}
     rows.change(filter, changes, actor, action, label=_label(filter), notes=notes)
     if content != before:

@@ -8,7 +8,7 @@ from collections.abc import Mapping as ReadOnly
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 
 from connectors import registry
 from connectors.base import Action, BatchRule, Connector
@@ -16,9 +16,9 @@ from hub.expressions.errors import ExpressionError
 from hub.expressions.filters import read_fql
 from hub.expressions.mappings import validate
 from tenants.auditing import Actor
-from tenants.errors import Invalid, Taken
+from tenants.errors import Invalid
 from tenants.models import Destination, Mapping, MappingVersion
-from tenants.services import arranging, rows
+from tenants.services import arranging, rows, versions
 
 MOST_MAPPINGS = 50
 CONTENT = frozenset({"name", "action", "trigger", "fields", "batch"})
@@ -43,11 +43,6 @@ def create_mapping(
     """Add a mapping after the destination's others."""
     rows.lock(destination)
     others = _mappings_of(destination.workspace_id, destination.pk)
-    if others.filter(name=name).exists():
-        raise Taken(f"There is a mapping {name} already.")
-    if others.count() >= MOST_MAPPINGS:
-        raise Invalid("name", f"A destination has at most {MOST_MAPPINGS} mappings.", "too_many_mappings")
-    last = others.aggregate(last=Max("position"))["last"]
     mapping = Mapping(
         workspace_id=destination.workspace_id,
         destination=destination,
@@ -56,7 +51,7 @@ def create_mapping(
         trigger=trigger,
         fields=fields,
         batch=batch,
-        position=0 if last is None else last + 1,
+        position=arranging.place_after(others, name, "mapping", MOST_MAPPINGS),
         is_enabled=is_enabled,
     )
     require_meaningful(registry.get(destination.connector), mapping_content(mapping))
@@ -77,12 +72,8 @@ def update_mapping(mapping: Mapping, *, actor: Actor, **changes: Any) -> Mapping
 def restore_mapping(mapping: Mapping, version: int, *, actor: Actor) -> Mapping:
     """Make the mapping what it was in an earlier version; that is its next version."""
     rows.lock(mapping)
-    kept = MappingVersion.objects.for_workspace(mapping.workspace_id).filter(mapping=mapping, version=version).first()
-    if kept is None:
-        raise Invalid("version", f"There is no version {version}.", "no_such_version")
-    content = {name: getattr(kept, name) for name in CONTENT}
-    if content == mapping_content(mapping):
-        raise Invalid("version", f"The mapping is as it was in version {version}.", "nothing_to_restore")
+    known = MappingVersion.objects.for_workspace(mapping.workspace_id).filter(mapping=mapping)
+    content = versions.to_restore(known, version, mapping_content(mapping), "mapping")
     return _change(mapping, content, actor, "mapping.restored", {"restored_version": version})
 
 
@@ -93,7 +84,8 @@ def _change(
     content = {**before, **{name: value for name, value in changes.items() if name in CONTENT}}
     if content != before:
         require_meaningful(registry.get(mapping.destination.connector), content)
-        _require_free_name(mapping, content["name"])
+        others = _mappings_of(mapping.workspace_id, mapping.destination_id).exclude(pk=mapping.pk)
+        arranging.require_free_name(others, content["name"], "mapping")
         changes = {**changes, "version": mapping.version + 1}
     rows.change(mapping, changes, actor, action, label=_label(mapping), notes=notes)
     if content != before:
@@ -136,7 +128,7 @@ def set_mapping_enabled(mapping: Mapping, is_enabled: bool, *, actor: Actor) -> 
 
 def mapping_content(mapping: Mapping) -> dict[str, Any]:
     """What a version of a mapping consists of."""
-    return {name: getattr(mapping, name) for name in CONTENT}
+    return versions.content_of(mapping, CONTENT)
 
 
 def require_meaningful(connector: Connector, content: ReadOnly[str, Any]) -> None:
@@ -197,12 +189,6 @@ def _sentences(error: ExpressionError) -> str:
 
 def _mappings_of(workspace_id: uuid.UUID, destination_id: uuid.UUID) -> QuerySet[Mapping]:
     return Mapping.objects.for_workspace(workspace_id).filter(destination_id=destination_id)
-
-
-def _require_free_name(mapping: Mapping, name: str) -> None:
-    others = _mappings_of(mapping.workspace_id, mapping.destination_id)
-    if others.filter(name=name).exclude(pk=mapping.pk).exists():
-        raise Taken(f"There is a mapping {name} already.")
 
 
 def _keep_version(mapping: Mapping, actor: Actor) -> None:
