@@ -40,24 +40,6 @@ class OAuthKeyQuerySet(WorkspaceQuerySet[Row]):
         return self.filter(revoked_at=None)
 
 
-class MappingQuerySet(WorkspaceQuerySet[Row]):
-    def in_order(self) -> Self:
-        """As the owner arranged them."""
-        return self.order_by("destination_id", "position", "id")
-
-
-class FilterQuerySet(WorkspaceQuerySet[Row]):
-    def in_order(self) -> Self:
-        """As the owner arranged them; those of one action are asked in this order."""
-        return self.order_by("destination_id", "position", "id")
-
-
-class ToggleQuerySet(WorkspaceQuerySet[Row]):
-    def in_force(self) -> Self:
-        """Those that hold something back."""
-        return self.filter(is_enabled=True)
-
-
 class IntervalQuerySet(WorkspaceQuerySet[Row]):
     def open(self) -> Self:
         """Still subscribed."""

@@ -18,7 +18,6 @@ from hub.delivery import stored
 from hub.delivery.stored import UnusableDestination
 from hub.events.models import Event
 from hub.lib import postgres
-from hub.lib.ids import key8
 from hub.routing.decide import Plan
 from hub.routing.explain import Explanation, explain
 
@@ -28,13 +27,6 @@ def explain_event(event: Event, destination_id: UUID) -> Explanation:
     plan = read_plan(event.workspace_id, destination_id)
     message = orjson.loads(event.body) if event.body else None
     return explain(plan, message, event.source_id, (event.epoch, event.xid))
-
-
-def explain_message(workspace_id: UUID, message_id: str, destination_id: UUID) -> Explanation | None:
-    """The same for the newest event with this message id; None when the log has none. Raises UnusableDestination."""
-    found = Event.objects.filter(workspace_id=workspace_id, message_key=key8(message_id), message_id=message_id)
-    event = found.order_by("-seq").first()
-    return explain_event(event, destination_id) if event is not None else None
 
 
 def told(event: Event, destination_id: UUID) -> dict[str, object]:

@@ -74,7 +74,7 @@ class Sieve:
         # The first separator may stand at the very beginning, where no new line is before it.
         self._waiting = bytearray(NEW_LINE)
         self._part: Part | None = None
-        self._has_begun = self._is_over = False
+        self._is_over = False
         self._fields: list[tuple[str, str]] = []
         self._files: list[UploadedFile] = []
         self._cut: list[str] = []

@@ -11,7 +11,6 @@ Keys = tuple[str, ...]
 Reshape = Callable[[Message], Message]
 Prune = Callable[[dict[str, object]], dict[str, object]]
 
-ROOTS = ("context", "properties", "traits")
 # Without these nobody could tell what the event is; they identify no one.
 ENVELOPE = frozenset({"type", "messageId"})
 STEP = re.compile(r"(?:\\.|[^.\\])+", re.DOTALL)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
-
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -11,11 +9,7 @@ from django.db.models import Q
 from hub.lib.clock import now
 from tenants.models.destination import Destination
 from tenants.models.source import Source
-from tenants.querysets import FilterQuerySet, ToggleQuerySet
-from tenants.scoping import WorkspaceManager, WorkspaceModel
-
-if TYPE_CHECKING:
-    from django.db.models import Manager
+from tenants.scoping import WorkspaceModel
 
 NAME_LENGTH = 64
 EVENT_LENGTH = 200
@@ -47,9 +41,6 @@ class DestinationFilter(WorkspaceModel):
     is_enabled = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
-
-    unscoped: ClassVar[Manager[Self]] = FilterQuerySet.as_manager()
-    objects: ClassVar[WorkspaceManager[Self]] = WorkspaceManager.from_queryset(FilterQuerySet)()
 
     class Meta:
         verbose_name = "filter"
@@ -119,9 +110,6 @@ class SourceToggle(WorkspaceModel):
     paths = models.JSONField(null=True, blank=True, help_text="What is taken out; empty: the event is not sent at all.")
     is_enabled = models.BooleanField(default=True, help_text="Off: the events are sent as if the toggle were not here.")
     created_at = models.DateTimeField(default=now, editable=False)
-
-    unscoped: ClassVar[Manager[Self]] = ToggleQuerySet.as_manager()
-    objects: ClassVar[WorkspaceManager[Self]] = WorkspaceManager.from_queryset(ToggleQuerySet)()
 
     class Meta:
         verbose_name = "toggle"

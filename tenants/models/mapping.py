@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
-
 from django.conf import settings
 from django.db import models
 
 from hub.lib.clock import now
 from tenants.models.destination import Destination
-from tenants.querysets import MappingQuerySet
-from tenants.scoping import WorkspaceManager, WorkspaceModel
-
-if TYPE_CHECKING:
-    from django.db.models import Manager
+from tenants.scoping import WorkspaceModel
 
 
 class Mapping(WorkspaceModel):
@@ -29,9 +23,6 @@ class Mapping(WorkspaceModel):
     is_enabled = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
-
-    unscoped: ClassVar[Manager[Self]] = MappingQuerySet.as_manager()
-    objects: ClassVar[WorkspaceManager[Self]] = WorkspaceManager.from_queryset(MappingQuerySet)()
 
     class Meta:
         constraints = [
