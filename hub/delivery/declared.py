@@ -8,23 +8,15 @@ from typing import Any
 from uuid import UUID
 
 from connectors import registry
-from connectors.base import Connector
 from connectors.settings import validate_settings
 from hub.delivery import config as configs
 from hub.delivery.config import Config
 from hub.delivery.stored import Stored
 from hub.routing.decide import Link
+from tenants.services.destinations import preset_mappings
 
 NOWHERE = UUID(int=0)
 SOURCE = UUID(int=1)
-
-
-def preset_mappings(connector: Connector) -> list[dict[str, Any]]:
-    """The mappings that a new destination starts with."""
-    return [
-        {"name": preset.name, "action": preset.action, "trigger": preset.trigger, "fields": dict(preset.fields)}
-        for preset in connector.presets
-    ]
 
 
 def declare(slug: str, settings: Mapping[str, object], mappings: Sequence[Mapping[str, Any]] | None = None) -> Config:

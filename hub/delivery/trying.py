@@ -25,6 +25,7 @@ from hub.delivery.config import Config, Rule
 from hub.delivery.grants import tokens
 from hub.delivery.parts import Delivery, Part, Tag
 from hub.events.cursors import LogRow
+from hub.events.spec import CallType
 from hub.expressions.errors import ExpressionError
 from hub.lib import clock
 from hub.lib.ids import key8
@@ -36,7 +37,6 @@ from hub.routing.rules import code_of
 logger = log.get(__name__)
 BODY_SHOWN = 64 * 1024
 MOST_EVENTS = 100
-CALL_TYPES = ("track", "identify", "page", "screen", "group", "alias")
 Shown = dict[str, Any]
 
 
@@ -100,8 +100,8 @@ def read_events(text: str | bytes) -> list[dict[str, Any]]:
 def _complete(event: object, number: int) -> dict[str, Any]:
     if not isinstance(event, dict):
         raise BadEvent("An event is a JSON object.")
-    if event.get("type") not in CALL_TYPES:
-        raise BadEvent(f"An event has a `type`: {', '.join(CALL_TYPES)}.")
+    if event.get("type") not in tuple(CallType):
+        raise BadEvent(f"An event has a `type`: {', '.join(CallType)}.")
     now = clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {"messageId": f"test-{number}", "timestamp": now, "receivedAt": now, **event}
 

@@ -150,6 +150,16 @@ def number(target: Target, key: str, default: int) -> int:
     return int(str(target.get(key) or default))
 
 
+def hosts_of(listed: str, default_port: int) -> Iterator[tuple[str, int]]:
+    """The `host:port` pairs of a list; without a port, the protocol's own."""
+    for each in filter(None, map(str.strip, listed.split(","))):
+        host, separator, port = each.rpartition(":")
+        if separator and port.isdigit() and (":" not in host or host.startswith("[")):
+            yield host.strip("[]"), int(port)
+        else:
+            yield each.strip("[]"), default_port
+
+
 def is_quiet(fileno: int) -> bool:
     """Whether an idle connection has nothing to read: one that has was closed from the other side."""
     poll = select.poll()

@@ -22,7 +22,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from connectors.http import ItemOutcome, Outcome, SendError
 from connectors.records import KafkaRecord, SinkRequest
 from hub.delivery.sinks import SinkError, Target, lets_us_in, network, records_of
-from hub.delivery.sinks.dialling import UNUSABLE_CERTIFICATE, Way, judged, number, text
+from hub.delivery.sinks.dialling import UNUSABLE_CERTIFICATE, Way, hosts_of, judged, number, text
 from hub.lib import net
 from hub.lib.net import Gate
 
@@ -172,7 +172,7 @@ class KafkaSink:
 
     def _bootstrap(self, listed: str) -> Iterable[str]:
         """Where to begin: in clear by the judged address, with TLS by the name that the certificate is for."""
-        for host, port in brokers_of(listed):
+        for host, port in hosts_of(listed, DEFAULT_PORT):
             (_, address), *_ = judged(Way(self._gate, "kafka", host, port, self._is_tls))
             shown = host if self._is_tls else str(address[0])
             yield f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
@@ -202,16 +202,6 @@ class KafkaSink:
 
 def _at(item: ItemOutcome, index: int) -> ItemOutcome:
     return ItemOutcome(index, item.outcome, item.status, item.reason, item.message)
-
-
-def brokers_of(listed: str) -> Iterable[tuple[str, int]]:
-    """`host:port` pairs; without a port, Kafka's own."""
-    for each in filter(None, map(str.strip, listed.split(","))):
-        host, separator, port = each.rpartition(":")
-        if separator and port.isdigit() and (":" not in host or host.startswith("[")):
-            yield host.strip("[]"), int(port)
-        else:
-            yield each.strip("[]"), DEFAULT_PORT
 
 
 def open_sink(target: Target, gate: Gate, timeout_s: float) -> KafkaSink:

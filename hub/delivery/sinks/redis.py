@@ -9,7 +9,7 @@ first one does.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import redis
@@ -28,7 +28,7 @@ from redis.retry import Retry
 from connectors.http import ItemOutcome, Outcome, SendError
 from connectors.records import RedisCommand, SinkRequest
 from hub.delivery.sinks import SinkError, Target, lets_us_in, network, records_of
-from hub.delivery.sinks.dialling import Leash, Way, dial, number, secure, text, tls_context
+from hub.delivery.sinks.dialling import Leash, Way, dial, hosts_of, number, secure, text, tls_context
 from hub.lib.net import Gate
 
 DEFAULT_PORT = 6379
@@ -127,7 +127,7 @@ class RedisSink:
         return lets_us_in(request)
 
     def _connected(self, target: Target, seconds: float) -> Any:
-        hosts = list(hosts_of(text(target, "hosts")))
+        hosts = list(hosts_of(text(target, "hosts"), DEFAULT_PORT))
         options: dict[str, Any] = {
             "username": text(target, "username") or None,
             "password": text(target, "password") or None,
@@ -228,16 +228,6 @@ def judge(index: int, answer: object) -> ItemOutcome:
         return ItemOutcome(index, Outcome.RETRY, 0, "server_error", f"The server has trouble of its own ({word}).")
     reason = "wrong_type" if word == "WRONGTYPE" else "refused"
     return ItemOutcome(index, Outcome.REJECTED, 0, reason, f"The server refuses this: {said}")
-
-
-def hosts_of(listed: str) -> Iterable[tuple[str, int]]:
-    """`host:port` pairs; without a port, Redis's own."""
-    for each in filter(None, map(str.strip, listed.split(","))):
-        host, separator, port = each.rpartition(":")
-        if separator and port.isdigit() and (":" not in host or host.startswith("[")):
-            yield host.strip("[]"), int(port)
-        else:
-            yield each.strip("[]"), DEFAULT_PORT
 
 
 def open_sink(target: Target, gate: Gate, timeout_s: float) -> RedisSink:

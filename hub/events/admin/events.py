@@ -19,10 +19,10 @@ from hub.adminsite.text import MASK, block, cell, masked, pretty, pseudonym, vis
 from hub.events.admin.ranges import ReceivedRange
 from hub.events.admin.search import HELP, find_seqs
 from hub.events.models import Event
+from hub.events.spec import CallType
 from tenants.admin.named import NamedLogAdmin, SourceFilter, WorkspaceFilter
 from tenants.admin.payloads import PayloadAdmin
 
-TYPES = ("track", "identify", "page", "screen", "group", "alias")
 FLAGS = (
     (Event.HAS_INTEGRATIONS, "names destinations itself"),
     (Event.CLEANED, "text or numbers were repaired"),
@@ -34,7 +34,7 @@ FLAGS = (
 class TypeFilter(ChoiceFilter):
     title = "type"
     parameter = "type"
-    options = tuple((name, name) for name in TYPES)
+    options = tuple((str(call), str(call)) for call in CallType)
 
 
 class EventNameFilter(TextFilter):

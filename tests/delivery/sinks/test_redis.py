@@ -16,7 +16,8 @@ import redis
 
 from connectors.http import ItemOutcome, Outcome, Scope
 from connectors.records import RedisCommand, SinkRequest
-from hub.delivery.sinks.redis import hosts_of, judge
+from hub.delivery.sinks.dialling import hosts_of
+from hub.delivery.sinks.redis import judge
 from hub.delivery.sinks.running import Runner
 from hub.launcher.binaries import find_binaries
 from tests.certificates import own_certificate, server_context
@@ -219,4 +220,4 @@ def test_an_address_that_a_sentinel_answers_with_passes_the_gate(tmp_path: Path,
     ],
 )
 def test_servers_are_read_with_and_without_a_port(listed: str, hosts: list[tuple[str, int]]) -> None:
-    assert list(hosts_of(listed)) == hosts
+    assert list(hosts_of(listed, 6379)) == hosts
