@@ -6,11 +6,11 @@ Shared by the vendors that take an array of events, or of people to erase, and s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from connectors.base import Identifiers, Payload
+from connectors.base import BuildContext, Identifiers, Payload
 from connectors.http import SPLIT_REFUSED, ItemOutcome, Outcome, RequestSpec, Response
 
 JsonObject = dict[str, object]
@@ -37,6 +37,24 @@ def gather(payloads: Sequence[Payload], make: Make) -> Gathered:
             entries.append(made)
             covers.append(index)
     return Gathered(entries, tuple(covers), decided)
+
+
+def rounds(names: Iterable[Collection[str]]) -> list[list[int]]:
+    """Part payloads into calls, by the names of whom each is about: nobody comes twice in one, later comes later."""
+    calls: list[list[int]] = []
+    turns: dict[str, int] = {}
+    for index, own in enumerate(names):
+        turn = max((turns.get(name, 0) for name in own), default=0)
+        if turn == len(calls):
+            calls.append([])
+        calls[turn].append(index)
+        turns.update(dict.fromkeys(own, turn + 1))
+    return calls
+
+
+def found_in(context: BuildContext, index: int, key: str) -> object:
+    """Give what a step has found for a payload, or None."""
+    return context.found[index].get(key) if index < len(context.found) else None
 
 
 def refuse(index: int, reason: str, message: str, status: int = 0) -> ItemOutcome:
@@ -80,8 +98,12 @@ def groups_of(ids: Sequence[Sequence[str]], most: int) -> Iterable[tuple[tuple[i
 
 def unknown_people(ids: Sequence[Sequence[str]]) -> list[ItemOutcome]:
     """Say of people without an id of the vendor's kind that there is nothing to erase them by."""
-    said = "This person has no id that the vendor could know."
-    return [ItemOutcome(index, Outcome.FILTERED, 0, "no_identifier", said) for index, own in enumerate(ids) if not own]
+    return [unknown_person(index) for index, own in enumerate(ids) if not own]
+
+
+def unknown_person(index: int, said: str = "This person has no id that the vendor could know.") -> ItemOutcome:
+    """Say it of one, in words that name the ids which the vendor knows."""
+    return ItemOutcome(index, Outcome.FILTERED, 0, "no_identifier", said)
 
 
 def ids_of(person: Identifiers) -> list[str]:
@@ -100,4 +122,4 @@ def never_known(index: int, *asked_by: object) -> ItemOutcome:
     """Say of somebody whom the vendor was asked about in vain that nothing is there to erase: it is as good as done."""
     if any(asked_by):
         return ItemOutcome(index, Outcome.DELIVERED, 0, "not_found", "The vendor knows nobody by these ids.")
-    return replace(unknown_people([()])[0], index=index)
+    return unknown_person(index)

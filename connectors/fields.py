@@ -62,3 +62,12 @@ TIMESTAMP = {"@path": "$.timestamp"}
 MESSAGE_ID = {"@path": "$.messageId"}
 IP = {"@path": "$.context.ip"}
 USER_AGENT = {"@path": "$.context.userAgent"}
+# What each product of an order shares with the others.
+ORDER = {key: {"@path": f"$.properties.{key}"} for key in ("order_id", "currency", "coupon")}
+# What stands beside a message of a queue, by which its readers can choose.
+MESSAGE_ATTRIBUTES = {
+    "message_id": MESSAGE_ID,
+    "type": {"@path": "$.type"},
+    "source": {"@path": "$.projectId"},
+    "content_type": "application/json",
+}

@@ -12,8 +12,9 @@ from datetime import datetime
 
 from connectors import fields
 from connectors.base import Field, Payload
+from connectors.batching import refuse
 from connectors.hashing import Hashed, Normalise
-from connectors.http import ItemOutcome, Outcome
+from connectors.http import ItemOutcome
 from connectors.moments import is_older
 
 JsonObject = dict[str, object]
@@ -77,23 +78,18 @@ SEARCH = {"@path": "$.properties.query"}
 PAGE_URL = _first(["$.context.page.url", "$.properties.url"])
 
 
-def refused(index: int, reason: str, message: str) -> ItemOutcome:
-    """Say that this event can never be taken."""
-    return ItemOutcome(index, Outcome.REJECTED, reason=reason, message=message)
-
-
 def age_problem(index: int, at: object, now: datetime, days: float, vendor: str) -> ItemOutcome | None:
     """Refuse an event that is older than the vendor takes."""
     if not is_older(at, now, days):
         return None
-    return refused(index, "too_old", f"{vendor} takes no event that is more than {days:g} days old.")
+    return refuse(index, "too_old", f"{vendor} takes no event that is more than {days:g} days old.")
 
 
 def currency_problem(index: int, currency: object, vendor: str) -> ItemOutcome | None:
     """Refuse a currency that does not exist."""
     if currency is None or str(currency).upper() in CURRENCIES:
         return None
-    return refused(index, "bad_currency", f"{vendor} takes currencies of ISO 4217 alone, such as EUR.")
+    return refuse(index, "bad_currency", f"{vendor} takes currencies of ISO 4217 alone, such as EUR.")
 
 
 def first_problem(*checks: Callable[[], ItemOutcome | None]) -> ItemOutcome | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.base import BuildContext, Payload
+from connectors.batching import byte_count
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec
 from connectors.moments import seconds_of
 
@@ -37,7 +37,7 @@ def batched(make: Make) -> Callable[[Sequence[Payload], Workspace, BuildContext]
         calls, covers = [], []
         for index, payload in enumerate(payloads):
             made = make(payload, workspace)
-            if not isinstance(made, str) and len(json.dumps(made, default=str)) > LARGEST_CALL:
+            if not isinstance(made, str) and byte_count(made) > LARGEST_CALL:
                 made = "payload_too_large"
             if isinstance(made, str):
                 built.append(ItemOutcome(index, Outcome.REJECTED, reason=made, message=PROBLEMS[made]))

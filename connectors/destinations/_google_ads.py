@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from connectors import answers
 from connectors.base import BuildContext, Found, Payload
-from connectors.batching import gather
+from connectors.batching import gather, refuse
 from connectors.destinations import _ads as ads
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 from connectors.moments import moment_of
@@ -71,7 +71,7 @@ def identifiers(payload: Payload) -> list[ads.JsonObject]:
 def _upload(payloads: Sequence[Payload], customer: Customer, method: str, array: str, make: Make) -> list[Built]:
     def checked(index: int, payload: Payload) -> ads.JsonObject | ItemOutcome:
         if not payload.get("conversion_action") and not customer.action:
-            return ads.refused(index, "no_action", "Neither the mapping nor the destination names a conversion action.")
+            return refuse(index, "no_action", "Neither the mapping nor the destination names a conversion action.")
         return make(index, payload)
 
     gathered = gather(payloads, checked)
@@ -108,7 +108,7 @@ def build_clicks(payloads: Sequence[Payload], customer: Customer, context: Build
         click = next(({key: payload[key]} for key in ("gclid", "gbraid", "wbraid") if payload.get(key)), {})
         people = identifiers(payload)
         if not click and not people:
-            return ads.refused(index, "no_identifier", "A conversion needs a click id, an e-mail or a phone.")
+            return refuse(index, "no_identifier", "A conversion needs a click id, an e-mail or a phone.")
         problem = _too_old(index, payload, "happened_at", DAYS, context)
         if problem is not None:
             return problem
@@ -152,7 +152,7 @@ def build_enhancements(payloads: Sequence[Payload], customer: Customer, context:
     def make(index: int, payload: Payload) -> ads.JsonObject | ItemOutcome:
         people = identifiers(payload)
         if not people:
-            return ads.refused(index, "no_identifier", "An enhancement needs an e-mail, a phone or a whole address.")
+            return refuse(index, "no_identifier", "An enhancement needs an e-mail, a phone or a whole address.")
         adjustment: ads.JsonObject = {
             **_action(payload, customer),
             "adjustmentType": "ENHANCEMENT",
@@ -180,10 +180,10 @@ def build_adjustments(payloads: Sequence[Payload], customer: Customer, context: 
             pair = {"gclid": payload["gclid"], "conversionDateTime": when(payload["converted_at"])}
             adjustment["gclidDateTimePair"] = pair
         else:
-            return ads.refused(index, "no_conversion", "An adjustment needs an order, or a click id with its time.")
+            return refuse(index, "no_conversion", "An adjustment needs an order, or a click id with its time.")
         if payload["adjustment"] == "RESTATEMENT":
             if "value" not in payload:
-                return ads.refused(index, "no_value", "A restatement needs the new value.")
+                return refuse(index, "no_value", "A restatement needs the new value.")
             adjustment["restatementValue"] = _money(payload, "adjustedValue", "currencyCode")
         return adjustment
 
@@ -261,13 +261,13 @@ def build_list(payloads: Sequence[Payload], customer: Customer, context: BuildCo
     place = -1
     for index, payload in enumerate(payloads):
         if not identifiers(payload):
-            built.append(ads.refused(index, "no_identifier", "A member needs an e-mail, a phone or a whole address."))
+            built.append(refuse(index, "no_identifier", "A member needs an e-mail, a phone or a whole address."))
             continue
         place += 1
         if place in failed:
-            built.append(ads.refused(index, "member_refused", "Google does not take this person."))
+            built.append(refuse(index, "member_refused", "Google does not take this person."))
         elif not found.get("job"):
-            built.append(ads.refused(index, "job_missing", "Google opened no job."))
+            built.append(refuse(index, "job_missing", "Google opened no job."))
         else:
             covers.append(index)
     if covers:
@@ -322,7 +322,9 @@ def _places(failure: object, array: str, count: int) -> dict[int, tuple[Verdict,
             code = next(iter(codes.values()), "") if isinstance(codes, Mapping) else ""
             for element in answers.members(error.get("location"), "fieldPathElements"):
                 place = answers.index_of(element.get("index"), count)
-                if element.get("fieldName") != array or place is None:
+                # Google writes it as the field is called in its protocol, conversion_adjustments.
+                name = answers.words(element.get("fieldName")).replace("_", "").lower()
+                if name != array.lower() or place is None:
                     continue
                 verdict = LATER if code in TRANSIENT else REFUSED
                 found[place] = (

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from connectors import answers
 from connectors.base import BuildContext, Found, Payload
+from connectors.batching import found_in, refuse
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 
 BASE_URLS = {"api": "https://api.hubapi.com"}
@@ -109,7 +110,7 @@ def build_events(payloads: Sequence[Payload], portal: Portal, context: BuildCont
         names = {"email": "email", "object_id": "objectId", "utk": "utk"}
         who = {name: payload[key] for key, name in names.items() if payload.get(key)}
         if not who:
-            built.append(refused(index, "no_identifier", "An event needs an e-mail, contact id or tracking cookie."))
+            built.append(refuse(index, "no_identifier", "An event needs an e-mail, contact id or tracking cookie."))
             continue
         name = event_name(str(payload["name"]), portal)
         body: JsonObject = {"eventName": name, **who, "uuid": context.delivery_ids[index]}
@@ -125,11 +126,6 @@ def event_name(name: str, portal: Portal) -> str:
     if re.fullmatch(r"pe\d+_[a-z0-9_-]+", name) or not portal.portal_id:
         return name
     return f"pe{portal.portal_id}_{property_name(name)}"
-
-
-def refused(index: int, reason: str, message: str) -> ItemOutcome:
-    """Say that this payload can never be taken."""
-    return ItemOutcome(index, Outcome.REJECTED, reason=reason, message=message)
 
 
 def company(payload: Payload) -> JsonObject:
@@ -149,9 +145,8 @@ def build_companies(payloads: Sequence[Payload], portal: Portal, context: BuildC
 def find_contact(
     payloads: Sequence[Payload], found: Found, portal: Portal, context: BuildContext
 ) -> RequestSpec | None:
-    """Look a contact up by e-mail; of one to be deleted too."""
-    emails = payloads[0].get("emails")
-    email = payloads[0].get("email") or (emails[0] if isinstance(emails, list | tuple) and emails else None)
+    """Look a contact up by e-mail."""
+    email = payloads[0].get("email")
     return lookup(portal, "contacts", "email", str(email).strip().lower()) if email else None
 
 
@@ -175,16 +170,13 @@ def build_associations(payloads: Sequence[Payload], portal: Portal, context: Bui
     decided: list[Built] = []
     inputs, covers = [], []
     for index, _ in enumerate(payloads):
-        found = context.found[index] if index < len(context.found) else {}
-        contact_id, company_id = found.get("contact"), found.get("company")
+        contact_id, company_id = found_in(context, index, "contact"), found_in(context, index, "company")
         if contact_id and company_id:
             covers.append(index)
             inputs.append({"from": {"id": str(company_id)}, "to": {"id": str(contact_id)}})
         else:
             missing = "contact" if company_id else "company"
-            decided.append(
-                refused(index, f"{missing}_not_found", f"HubSpot has no such {missing}; it must come first.")
-            )
+            decided.append(refuse(index, f"{missing}_not_found", f"HubSpot has no such {missing}; it must come first."))
     if covers:
         path = "/crm/v4/associations/companies/contacts/batch/associate/default"
         decided.append(call(portal, "POST", path, {"inputs": inputs}, tuple(covers), "associations"))
@@ -202,12 +194,12 @@ def build_memberships(payloads: Sequence[Payload], portal: Portal, context: Buil
     decided: list[Built] = []
     ids, covers = [], []
     for index, _ in enumerate(payloads):
-        known = context.found[index].get("contact") if index < len(context.found) else None
+        known = found_in(context, index, "contact")
         if known:
             covers.append(index)
             ids.append(str(known))
         else:
-            decided.append(refused(index, "contact_not_found", "HubSpot has no such contact; it must come first."))
+            decided.append(refuse(index, "contact_not_found", "HubSpot has no such contact; it must come first."))
     if covers:
         first = payloads[covers[0]]
         adds = first.get("operation") != "remove"
@@ -220,6 +212,7 @@ def build_memberships(payloads: Sequence[Payload], portal: Portal, context: Buil
 REFUSED = answers.verdict(Outcome.REJECTED, "input_refused", "HubSpot does not take this.")
 SCOPES = answers.verdict(Outcome.DISABLED, "missing_scopes", "The app lacks a permission; add it and connect again.")
 EXPIRED = answers.verdict(Outcome.UNAUTHORIZED, "unauthorized", "HubSpot refuses the token.")
+AMONG = answers.verdict(Outcome.TOO_LARGE, "batch_refused", "HubSpot refuses some of these and does not say which.")
 SILENT = answers.verdict(Outcome.REJECTED, "silent_failure", "HubSpot answered without saying what became of this.")
 DAILY = answers.verdict(Outcome.THROTTLED, "daily_limit", "The account's daily limit of calls is used up.")
 # HubSpot's daily limit ends at midnight of the account's own zone, which it does not tell.
@@ -247,17 +240,23 @@ def interpret_answer(request: RequestSpec, response: Response) -> list[ItemOutco
 
 
 def _of_batch(request: RequestSpec, response: Response, answer: object) -> list[ItemOutcome]:
-    if "batch" not in request.endpoint_label:
-        return answers.delivered(request, response)
     results, errors = answers.members(answer, "results"), answers.members(answer, "errors")
-    if not results and not errors:
+    if not errors and not results and "batch" in request.endpoint_label:
         return answers.for_all(request, response, SILENT)
     failed: dict[int, tuple[Verdict, str]] = {}
+    unplaced = ""
     for error in errors:
-        traces = answers.member(error.get("context"), "objectWriteTraceId")
-        for trace in traces if isinstance(traces, list) else []:
-            for part in answers.words(trace).split(","):
-                place = answers.index_of(part, len(request.covers))
-                if place is not None:
-                    failed[place] = (REFUSED, answers.words(error.get("message")))
-    return answers.partial(request, response, failed)
+        said, places = answers.words(error.get("message")), _places(error, len(request.covers))
+        failed |= dict.fromkeys(places, (REFUSED, said))
+        if not places:
+            unplaced = said or REFUSED.advice
+    if unplaced and len(request.covers) == 1:
+        return answers.for_all(request, response, REFUSED, unplaced)
+    return answers.partial(request, response, failed, AMONG if unplaced else None)
+
+
+def _places(error: Mapping[str, object], count: int) -> list[int]:
+    """Find the payloads that an error is about; none where HubSpot does not say."""
+    traces = answers.list_of(answers.member(error.get("context"), "objectWriteTraceId"))
+    parts = [part for trace in traces for part in answers.words(trace).split(",")]
+    return [place for part in parts if (place := answers.index_of(part, count)) is not None]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from connectors import answers
 from connectors.base import BuildContext, Payload
+from connectors.batching import gather, refuse, rounds
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 from connectors.moments import moment_of, seconds_of
 
@@ -36,43 +37,31 @@ def in_bulk(path: str, array: str, make: Make, *, is_unique: bool = False) -> Ca
     """Build bulk calls. With `is_unique` a person comes once in a call: the next update of theirs begins another."""
 
     def build(payloads: Sequence[Payload], project: Project, context: BuildContext) -> list[Built]:
-        built: list[Built] = []
-        entries: list[JsonObject] = []
-        covers: list[int] = []
-        known: set[str] = set()
+        def entry(index: int, payload: Payload) -> JsonObject | ItemOutcome:
+            return make(payload, index, context) if who(payload) else refuse(index, "no_identifier", NOBODY)
 
-        def close() -> None:
-            if entries:
-                built.append(post(project, path, {array: [*entries]}, tuple(covers)))
-                entries.clear()
-                covers.clear()
-                known.clear()
-
-        for index, payload in enumerate(payloads):
-            named = who(payload)
-            if not named:
-                built.append(ItemOutcome(index, Outcome.REJECTED, reason="no_identifier", message=NOBODY))
-                continue
-            names = {str(value).lower() for value in named.values()}
-            if is_unique and known & names:
-                close()
-            known |= names
-            entries.append(make(payload, index, context))
-            covers.append(index)
-        close()
-        return built
+        entries, covers, decided = gather(payloads, entry)
+        names = [{str(one[key]).lower() for key in ("email", "userId") if key in one} for one in entries]
+        calls = rounds(names if is_unique else [()] * len(entries))
+        return [
+            *decided,
+            *(
+                post(project, path, {array: [entries[at] for at in places]}, tuple(covers[at] for at in places))
+                for places in calls
+            ),
+        ]
 
     return build
 
 
-def one_by_one(path: str, make: Make, *, needs_person: bool = True) -> Callable[..., list[Built]]:
+def one_by_one(path: str, make: Make) -> Callable[..., list[Built]]:
     """Build one call for each payload."""
 
     def build(payloads: Sequence[Payload], project: Project, context: BuildContext) -> list[Built]:
         return [
-            ItemOutcome(index, Outcome.REJECTED, reason="no_identifier", message=NOBODY)
-            if needs_person and not who(payload)
-            else post(project, path, make(payload, index, context), (index,))
+            post(project, path, make(payload, index, context), (index,))
+            if who(payload)
+            else refuse(index, "no_identifier", NOBODY)
             for index, payload in enumerate(payloads)
         ]
 
@@ -89,7 +78,10 @@ def dates(value: object) -> object:
     """Write moments within data as Iterable reads dates: `2026-03-01 12:00:00 +00:00`."""
     if isinstance(value, str) and len(value) >= 19 and value[4:5] == "-" and "T" in value[10:11]:
         moment = moment_of(value)
-        return value if moment is None else moment.isoformat(sep=" ", timespec="seconds").replace("+", " +")
+        if moment is None:
+            return value
+        text = moment.isoformat(sep=" ", timespec="seconds")
+        return f"{text[:19]} {text[19:]}"
     if isinstance(value, Mapping):
         return {str(key): dates(inner) for key, inner in value.items()}
     return [dates(inner) for inner in value] if isinstance(value, list) else value

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from connectors import answers
 from connectors.base import BuildContext, Found, Payload, ResolveStep
+from connectors.batching import found_in
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 
 BASE_URLS = {"api": "https://a.klaviyo.com"}
@@ -173,7 +174,7 @@ FIND_PROFILE = ResolveStep("profile_id", find_profile, answers.found_at("data", 
 
 def build_removals(payloads: Sequence[Payload], account: Account, context: BuildContext) -> list[Built]:
     """Take people off one list, by the profiles that were found; who has none is on no list."""
-    found = [context.found[index].get("profile_id") if context.found else None for index in range(len(payloads))]
+    found = [found_in(context, index, "profile_id") for index in range(len(payloads))]
     built: list[Built] = [
         ItemOutcome(index, Outcome.FILTERED, reason="not_found", message="Klaviyo has no profile of this person.")
         for index, profile_id in enumerate(found)

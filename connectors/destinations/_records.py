@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping
 
 from connectors.base import BuildContext, Field, Payload, Settings
+from connectors.batching import unknown_person
 from connectors.fields import USER_OR_ANONYMOUS_ID, secret
-from connectors.http import ItemOutcome, Outcome
+from connectors.http import ItemOutcome
 
 JSON_TYPE = "application/json"
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
@@ -109,11 +110,6 @@ def words(value: object) -> list[tuple[str, str]]:
     return [(name, clean(inner)) for name, inner in pairs if name]
 
 
-def refuse(index: int, reason: str, message: str) -> ItemOutcome:
-    """Say that this payload can never be written."""
-    return ItemOutcome(index, Outcome.REJECTED, 0, reason, message)
-
-
 def nobody(index: int) -> ItemOutcome:
     """Say of a person without the id that records are kept by that there is nothing to erase."""
-    return ItemOutcome(index, Outcome.FILTERED, 0, "no_identifier", "This person has no user id to erase records by.")
+    return unknown_person(index, "This person has no user id to erase records by.")

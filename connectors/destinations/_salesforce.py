@@ -11,11 +11,13 @@ from urllib.parse import quote
 
 from connectors import answers
 from connectors.base import BuildContext, Found, Payload
+from connectors.batching import found_in, refuse, rounds
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Scope, Verdict, interpret
 
 BASE_URLS = {
     "org": "https://*.my.salesforce.com",
     "sandbox": "https://*.sandbox.my.salesforce.com",
+    "developer": "https://*.develop.my.salesforce.com",
     "login": "https://login.salesforce.com",
     "test": "https://test.salesforce.com",
 }
@@ -39,11 +41,6 @@ def call(org: Org, method: str, path: str, body: object, covers: tuple[int, ...]
     """Make a request of the REST API."""
     kind = "json" if body is not None else "none"
     return RequestSpec(method, org.url + path, org.headers, body, kind, covers, 30.0, endpoint_label=label)  # type: ignore[arg-type]
-
-
-def refused(index: int, reason: str, message: str) -> ItemOutcome:
-    """Say that this payload can never be taken."""
-    return ItemOutcome(index, Outcome.REJECTED, reason=reason, message=message)
 
 
 def values_of(payload: Payload) -> JsonObject:
@@ -71,8 +68,13 @@ def find_record(payloads: Sequence[Payload], found: Found, org: Org, context: Bu
     """Ask for the record that has the values to match by, where nothing names it better."""
     payload = payloads[0]
     match = payload.get("match")
-    if payload.get("record_id") or payload.get("external_id_field") or payload.get("operation") == "create":
+    if payload.get("record_id") or payload.get("operation") == "create":
         return None
+    if payload.get("external_id_field"):
+        # Salesforce would create what it does not find by an external id.
+        match = {payload["external_id_field"]: payload.get("external_id")}
+        if payload.get("operation") != "update":
+            return None
     if not isinstance(match, Mapping):
         return None
     terms = [
@@ -108,17 +110,17 @@ def _record(payload: Payload, index: int, org: Org, context: BuildContext) -> Bu
         values.pop(external, None)
         place = f"{path}/{external}/{quote(str(value), safe='')}"
         return _change(org, operation, place, values, index)
-    found = context.found[index].get("record") if index < len(context.found) else None
+    found = found_in(context, index, "record")
     known = [str(payload["record_id"])] if payload.get("record_id") else found if isinstance(found, list) else []
     if len(known) > 1:
-        return refused(index, "several_records", "Several records have these values; match by more.")
+        return refuse(index, "several_records", "Several records have these values; match by more.")
     if known:
         return _change(org, operation, f"{path}/{quote(known[0], safe='')}", values, index)
     if operation == "upsert":
         return call(org, "POST", path, values, (index,), "sobjects/create")
     if operation == "delete":
         return ItemOutcome(index, Outcome.FILTERED, reason="not_found", message="There is no such record.")
-    return refused(index, "record_not_found", "No record has these values.")
+    return refuse(index, "record_not_found", "No record has these values.")
 
 
 def _change(org: Org, operation: str, place: str, values: JsonObject, index: int) -> RequestSpec:
@@ -130,17 +132,8 @@ def _change(org: Org, operation: str, place: str, values: JsonObject, index: int
 def build_composite(payloads: Sequence[Payload], org: Org, context: BuildContext) -> list[Built]:
     """Upsert up to 200 records of one object by one external id; a record that comes twice is sent as it is last."""
     kind, external = str(payloads[0]["object"]), str(payloads[0]["external_id_field"])
-    calls: list[list[int]] = []
-    seen: dict[str, int] = {}
-    for index, payload in enumerate(payloads):
-        key = str(payload["external_id"])
-        turn = seen.get(key, 0)
-        if turn == len(calls):
-            calls.append([])
-        calls[turn].append(index)
-        seen[key] = turn + 1
     built: list[Built] = []
-    for covers in calls:
+    for covers in rounds([str(payload["external_id"])] for payload in payloads):
         records = [
             {"attributes": {"type": kind}, **values_of(payloads[index]), external: payloads[index]["external_id"]}
             for index in covers
@@ -151,10 +144,12 @@ def build_composite(payloads: Sequence[Payload], org: Org, context: BuildContext
     return built
 
 
-def create_job(payloads: Sequence[Payload], found: Found, org: Org, context: BuildContext) -> RequestSpec:
-    """Open a bulk job."""
+def create_job(payloads: Sequence[Payload], found: Found, org: Org, context: BuildContext) -> RequestSpec | None:
+    """Open a bulk job, which the payloads of a batch share."""
     first = payloads[0]
     operation = str(first.get("operation") or "upsert")
+    if operation == "upsert" and not first.get("external_id_field"):
+        return None
     body: JsonObject = {
         "object": first["object"],
         "contentType": "CSV",
@@ -205,12 +200,15 @@ def _cell(value: object) -> object:
     return ("true" if value else "false") if isinstance(value, bool) else value
 
 
+NO_JOB = "Salesforce opened no job; to create or update in bulk, an external id field must be named."
+
+
 def build_close(payloads: Sequence[Payload], org: Org, context: BuildContext) -> list[Built]:
     """Close the job, upon which Salesforce begins with it."""
     covers = tuple(range(len(payloads)))
-    job = context.found[0].get("job") if context.found else None
+    job = found_in(context, 0, "job")
     if not job:
-        return [refused(index, "job_missing", "Salesforce opened no job.") for index in covers]
+        return [refuse(index, "job_missing", NO_JOB) for index in covers]
     path = f"/jobs/ingest/{quote(str(job), safe='')}"
     return [call(org, "PATCH", path, {"state": "UploadComplete"}, covers, "jobs/ingest/close")]
 
@@ -248,7 +246,6 @@ CODES: Mapping[str, Verdict] = {
     "UNABLE_TO_LOCK_ROW": LOCKED,
     "SERVER_UNAVAILABLE": BUSY,
     "API_DISABLED_FOR_ORG": FORBIDDEN,
-    "INSUFFICIENT_ACCESS_OR_READONLY": FORBIDDEN,
     "API_CURRENTLY_DISABLED": FORBIDDEN,
 }
 TRANSIENT = ("UNABLE_TO_LOCK_ROW", "Too many SOQL queries")

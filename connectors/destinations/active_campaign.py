@@ -35,7 +35,7 @@ from connectors.base import (
     ResolveStep,
     Settings,
 )
-from connectors.batching import never_known
+from connectors.batching import found_in, never_known
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 
 BASE_URLS = {
@@ -149,7 +149,7 @@ def _related(
 ) -> list[Built]:
     built: list[Built] = []
     for index, _ in enumerate(payloads):
-        contact_id = context.found[index].get("contact_id") if index < len(context.found) else None
+        contact_id = found_in(context, index, "contact_id")
         if not contact_id:
             message = "ActiveCampaign gave no contact."
             built.append(ItemOutcome(index, Outcome.REJECTED, reason="contact_missing", message=message))
@@ -232,7 +232,7 @@ def build_deletion(people: Sequence[Identifiers], account: Account, context: Bui
     """Delete the contacts that were found."""
     built: list[Built] = []
     for index, person in enumerate(people):
-        contact_id = context.found[index].get("contact_id") if index < len(context.found) else None
+        contact_id = found_in(context, index, "contact_id")
         if contact_id:
             url = f"{account.url}/contacts/{quote(str(contact_id), safe='')}"
             built.append(RequestSpec("DELETE", url, account.headers, covers=(index,), endpoint_label="delete"))

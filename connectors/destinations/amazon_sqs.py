@@ -40,7 +40,7 @@ from connectors.batching import JsonObject, refuse
 from connectors.destinations import _aws as aws
 from connectors.destinations._objects import line_of
 from connectors.destinations._packing import Entry, Room, pack
-from connectors.fields import MESSAGE_ID, USER_OR_ANONYMOUS_ID
+from connectors.fields import MESSAGE_ATTRIBUTES, MESSAGE_ID, USER_OR_ANONYMOUS_ID
 from connectors.http import MISSING_ITEM, ItemOutcome, RequestSpec, Response, Verdict
 
 CALL = Room(entries=10, size=1_048_576)
@@ -177,12 +177,7 @@ SEND = Action(
             "Attributes",
             "object",
             "Names and values beside the message, at most ten.",
-            default={
-                "message_id": MESSAGE_ID,
-                "type": {"@path": "$.type"},
-                "source": {"@path": "$.projectId"},
-                "content_type": "application/json",
-            },
+            default=MESSAGE_ATTRIBUTES,
         ),
         Field(
             "group_id",

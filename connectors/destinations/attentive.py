@@ -31,6 +31,7 @@ from connectors.base import (
     RateLimit,
     Settings,
 )
+from connectors.batching import refuse, unknown_person
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 from connectors.moments import is_older
 
@@ -84,21 +85,14 @@ def calls(path: str, make: Make, *, ages: bool = False) -> Callable[..., list[Bu
         built: list[Built] = []
         for index, payload in enumerate(payloads):
             if not person(payload):
-                built.append(
-                    refused(index, "no_identifier", "A person needs a phone, an e-mail or another identifier.")
-                )
+                built.append(refuse(index, "no_identifier", "A person needs a phone, an e-mail or another identifier."))
             elif ages and is_older(payload.get("occurred_at"), context.now, OLDEST_DAYS):
-                built.append(refused(index, "too_old", "Attentive takes no event that is more than twelve hours old."))
+                built.append(refuse(index, "too_old", "Attentive takes no event that is more than twelve hours old."))
             else:
                 built.append(post(account, path, make(payload, index, context), (index,)))
         return built
 
     return build
-
-
-def refused(index: int, reason: str, message: str) -> ItemOutcome:
-    """Say that this payload can never be taken."""
-    return ItemOutcome(index, Outcome.REJECTED, reason=reason, message=message)
 
 
 def post(account: Account, path: str, body: JsonObject, covers: tuple[int, ...], label: str = "") -> RequestSpec:
@@ -159,9 +153,9 @@ def build_subscriptions(payloads: Sequence[Payload], account: Account, context: 
         source = payload.get("sign_up_source_id") or account.sign_up_source
         user = {key: value for key, value in person(payload).items() if key != "externalIdentifiers"}
         if not user:
-            built.append(refused(index, "no_identifier", "A subscriber needs a phone or an e-mail."))
+            built.append(refuse(index, "no_identifier", "A subscriber needs a phone or an e-mail."))
         elif not source:
-            built.append(refused(index, "sign_up_source_missing", "Subscribing needs the id of a sign-up unit."))
+            built.append(refuse(index, "sign_up_source_missing", "Subscribing needs the id of a sign-up unit."))
         else:
             body: JsonObject = {
                 "user": user,
@@ -197,7 +191,7 @@ def build_deletion(people: Sequence[Identifiers], account: Account, context: Bui
             built.append(post(account, "/privacy/delete-request", body, (index,), "delete"))
         else:
             message = "Attentive knows people by phone and e-mail."
-            built.append(ItemOutcome(index, Outcome.FILTERED, reason="no_identifier", message=message))
+            built.append(unknown_person(index, message))
     return built
 
 

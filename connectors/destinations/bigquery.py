@@ -22,7 +22,8 @@ from __future__ import annotations
 from connectors.base import ALL_CALLS, Action, BatchRule, Connector, Deletion, Field, Preset, ResolveStep
 from connectors.destinations import _bigquery as calls
 from connectors.destinations import _google_cloud as google
-from connectors.fields import ANONYMOUS_ID, API_URL, EVENT, MESSAGE_ID, PROPERTIES, TIMESTAMP, TRAITS, USER_ID
+from connectors.destinations._columns import COLUMNS
+from connectors.fields import API_URL
 
 SETTINGS = (
     google.PROJECT,
@@ -41,32 +42,12 @@ SETTINGS = (
 )
 
 
-def at(path: str) -> dict[str, str]:
-    """Give the mapping of a path."""
-    return {"@path": f"$.{path}"}
-
-
 INSERT = Action(
     key="insert",
     title="Insert a row",
     description="Add the event to the table.",
     default_trigger=ALL_CALLS,
-    fields=(
-        Field("id", "Id", description="A repeat has the same.", default=MESSAGE_ID, category="identifier"),
-        Field("type", "Call", required=True, default=at("type")),
-        Field("event", "Event", default=EVENT),
-        Field("name", "Name of the page or screen", default=at("name")),
-        Field("user_id", "User id", default=USER_ID, category="identifier"),
-        Field("anonymous_id", "Anonymous id", default=ANONYMOUS_ID, category="identifier"),
-        Field("group_id", "Group id", default=at("groupId"), category="identifier"),
-        Field("previous_id", "Previous id", default=at("previousId"), category="identifier"),
-        Field("timestamp", "Time", "datetime", "When it happened.", default=TIMESTAMP),
-        Field("received_at", "Received", "datetime", "When it was taken in.", default=at("receivedAt")),
-        Field("properties", "Properties", "object", default=PROPERTIES, category="data"),
-        Field("traits", "Traits", "object", default=TRAITS, category="pii"),
-        Field("context", "Context", "object", default=at("context"), category="data"),
-        Field("columns", "More columns", "object", "Their names and values, of a table of your own."),
-    ),
+    fields=COLUMNS,
     build=calls.build_rows,
     batch=BatchRule(calls.CALL.entries, max_bytes=9_000_000, max_wait_s=30.0),
     resolve=(

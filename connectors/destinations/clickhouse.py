@@ -19,7 +19,7 @@ from __future__ import annotations
 from connectors import auth
 from connectors.base import ALL_CALLS, Action, BatchRule, Connector, Deletion, Field, Preset, ResolveStep
 from connectors.destinations import _clickhouse as calls
-from connectors.fields import ANONYMOUS_ID, EVENT, MESSAGE_ID, PROPERTIES, TIMESTAMP, TRAITS, USER_ID
+from connectors.destinations._columns import COLUMNS
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
 
@@ -55,32 +55,12 @@ SETTINGS = (
 )
 
 
-def at(path: str) -> dict[str, str]:
-    """Give the mapping of a path."""
-    return {"@path": f"$.{path}"}
-
-
 INSERT = Action(
     key="insert",
     title="Insert a row",
     description="Add the event to the table.",
     default_trigger=ALL_CALLS,
-    fields=(
-        Field("id", "Id", description="A repeat has the same.", default=MESSAGE_ID, category="identifier"),
-        Field("type", "Call", required=True, default=at("type")),
-        Field("event", "Event", default=EVENT),
-        Field("name", "Name of the page or screen", default=at("name")),
-        Field("user_id", "User id", default=USER_ID, category="identifier"),
-        Field("anonymous_id", "Anonymous id", default=ANONYMOUS_ID, category="identifier"),
-        Field("group_id", "Group id", default=at("groupId"), category="identifier"),
-        Field("previous_id", "Previous id", default=at("previousId"), category="identifier"),
-        Field("timestamp", "Time", "datetime", "When it happened.", default=TIMESTAMP),
-        Field("received_at", "Received", "datetime", "When it was taken in.", default=at("receivedAt")),
-        Field("properties", "Properties", "object", default=PROPERTIES, category="data"),
-        Field("traits", "Traits", "object", default=TRAITS, category="pii"),
-        Field("context", "Context", "object", default=at("context"), category="data"),
-        Field("columns", "More columns", "object", "Their names and values, of a table of your own."),
-    ),
+    fields=COLUMNS,
     build=calls.build_rows,
     batch=BatchRule(max_items=10_000, max_bytes=20_000_000),
     resolve=(

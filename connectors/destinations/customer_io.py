@@ -32,10 +32,10 @@ from connectors.base import (
     RateLimit,
     Settings,
 )
+from connectors.batching import unknown_person
 from connectors.destinations._customer_io import (
     BASE_URLS,
     MOST_CALLS,
-    PROBLEMS,
     Built,
     Workspace,
     bare,
@@ -66,9 +66,7 @@ def build_deletion(people: Sequence[Identifiers], workspace: Workspace, context:
     for index, one in enumerate(people):
         name = one.user_id or next(iter(one.emails), "")
         if not name:
-            built.append(
-                ItemOutcome(index, Outcome.FILTERED, reason="no_identifier", message=PROBLEMS["no_identifier"])
-            )
+            built.append(unknown_person(index, "Customer.io knows people by user id and e-mail."))
             continue
         url = f"{workspace.url}/api/v1/customers/{quote(name, safe='')}"
         built.append(RequestSpec("DELETE", url, workspace.headers, covers=(index,), endpoint_label="delete"))
@@ -105,7 +103,7 @@ def interpret_answer(request: RequestSpec, response: Response) -> list[ItemOutco
     return answers.with_words(request, response, said) if said else interpret(request, response)
 
 
-BATCH = BatchRule(max_items=MOST_CALLS, max_bytes=500_000)
+BATCH = BatchRule(max_items=MOST_CALLS, max_bytes=450_000)
 PERSON = (
     Field(
         "person_id",

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from connectors import answers
 from connectors.base import Action, BuildContext, Connector, Field, Payload, Preset, RateLimit, Settings
+from connectors.batching import refuse
 from connectors.fields import API_URL
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, interpret
 
@@ -48,9 +49,9 @@ def build(payloads: Sequence[Payload], channel: Channel, context: BuildContext) 
 def _message(payload: Payload, index: int, channel: Channel) -> RequestSpec | ItemOutcome:
     embeds = payload.get("embeds") or ()
     if not payload.get("content") and not embeds:
-        return _refused(index, "no_content", "The message has neither text nor embeds.")
+        return refuse(index, "no_content", "The message has neither text nor embeds.")
     if isinstance(embeds, list) and (len(embeds) > MOST_EMBEDS or _length(embeds) > LONGEST_EMBEDS):
-        return _refused(index, "embeds_too_large", "A message has at most ten embeds of 6,000 characters in all.")
+        return refuse(index, "embeds_too_large", "A message has at most ten embeds of 6,000 characters in all.")
     body = {key: payload[key] for key in ("content", "username", "avatar_url", "embeds") if key in payload}
     body["allowed_mentions"] = {"parse": payload.get("mentions") or []}
     url = f"{channel.url}?wait=true"
@@ -63,10 +64,6 @@ def _length(value: object) -> int:
         return len(value)
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return sum(map(_length, inner))
-
-
-def _refused(index: int, reason: str, message: str) -> ItemOutcome:
-    return ItemOutcome(index, Outcome.REJECTED, reason=reason, message=message)
 
 
 def build_test(channel: Channel, context: BuildContext) -> RequestSpec:

@@ -39,7 +39,7 @@ from connectors.batching import JsonObject, refuse
 from connectors.destinations import _google_cloud as google
 from connectors.destinations._objects import line_of
 from connectors.destinations._packing import Entry, Room, pack
-from connectors.fields import API_URL, MESSAGE_ID
+from connectors.fields import API_URL, MESSAGE_ATTRIBUTES
 from connectors.http import ItemOutcome, RequestSpec, Response
 
 BASE_URLS = {"global": "https://pubsub.googleapis.com", "regional": "https://*-pubsub.googleapis.com"}
@@ -167,12 +167,7 @@ PUBLISH = Action(
             "Attributes",
             "object",
             "Names and values beside the message, by which subscriptions can filter.",
-            default={
-                "message_id": MESSAGE_ID,
-                "type": {"@path": "$.type"},
-                "source": {"@path": "$.projectId"},
-                "content_type": "application/json",
-            },
+            default=MESSAGE_ATTRIBUTES,
         ),
         Field(
             "ordering_key",

@@ -33,9 +33,10 @@ from connectors.base import (
     Settings,
     When,
 )
+from connectors.batching import unknown_person
 from connectors.destinations import _hubspot as hubspot
 from connectors.destinations._hubspot import Built, Portal
-from connectors.http import ItemOutcome, Outcome, RequestSpec
+from connectors.http import RequestSpec
 
 GRANT = OAuth2(
     token_url="https://api.hubapi.com/oauth/v1/token",  # noqa: S106 - an address
@@ -66,7 +67,7 @@ def build_deletion(people: Sequence[Identifiers], portal: Portal, context: Build
             built.append(hubspot.call(portal, "POST", "/crm/v3/objects/contacts/gdpr-delete", body, (index,), "delete"))
         else:
             message = "HubSpot knows contacts by e-mail."
-            built.append(ItemOutcome(index, Outcome.FILTERED, reason="no_email", message=message))
+            built.append(unknown_person(index, message))
     return built
 
 

@@ -34,7 +34,7 @@ from connectors.base import (
     Settings,
     When,
 )
-from connectors.batching import never_known
+from connectors.batching import found_in, never_known, refuse
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 from connectors.moments import seconds_of
 
@@ -134,25 +134,15 @@ def build_contacts(payloads: Sequence[Payload], workspace: Workspace, context: B
     built: list[Built] = []
     for index, payload in enumerate(payloads):
         if not payload.get("external_id") and not payload.get("email"):
-            built.append(refused(index, "no_identifier", "A contact needs a user id or an e-mail."))
+            built.append(refuse(index, "no_identifier", "A contact needs a user id or an e-mail."))
             continue
         known = found_in(context, index, "contact")
         if known:
-            path = f"/contacts/{quote(known, safe='')}"
+            path = f"/contacts/{quote(str(known), safe='')}"
             built.append(call(workspace, "PUT", path, contact(payload), (index,), "contacts/update"))
         else:
             built.append(call(workspace, "POST", "/contacts", contact(payload), (index,), "contacts/create"))
     return built
-
-
-def found_in(context: BuildContext, index: int, key: str) -> str:
-    """Give what a step has found for a payload, or nothing."""
-    return str(context.found[index].get(key) or "") if index < len(context.found) else ""
-
-
-def refused(index: int, reason: str, message: str) -> ItemOutcome:
-    """Say that this payload can never be taken."""
-    return ItemOutcome(index, Outcome.REJECTED, reason=reason, message=message)
 
 
 def build_events(payloads: Sequence[Payload], workspace: Workspace, context: BuildContext) -> list[Built]:
@@ -165,7 +155,7 @@ def build_events(payloads: Sequence[Payload], workspace: Workspace, context: Bui
         elif known:
             who = {"id": known}
         else:
-            built.append(refused(index, "contact_not_found", "Intercom has no such contact, or more than one."))
+            built.append(refuse(index, "contact_not_found", "Intercom has no such contact, or more than one."))
             continue
         body: JsonObject = {"event_name": payload["name"], "created_at": seconds_of(payload["time"]), **who}
         metadata = _metadata(payload)
@@ -212,11 +202,11 @@ def build_companies(payloads: Sequence[Payload], workspace: Workspace, context: 
         if not company_id:
             built.append(call(workspace, "POST", "/companies", company(payload), (index,), "companies"))
         elif known:
-            path = f"/contacts/{quote(known, safe='')}/companies"
+            path = f"/contacts/{quote(str(known), safe='')}/companies"
             built.append(call(workspace, "POST", path, {"id": company_id}, (index,), "contacts/companies"))
         else:
             message = "The company is up to date; Intercom has no such contact to be its member."
-            built.append(refused(index, "contact_not_found", message))
+            built.append(refuse(index, "contact_not_found", message))
     return built
 
 

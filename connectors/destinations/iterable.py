@@ -30,9 +30,10 @@ from connectors.base import (
     Preset,
     Settings,
 )
+from connectors.batching import unknown_person
 from connectors.destinations import _iterable as iterable
 from connectors.destinations._iterable import Built, Project
-from connectors.http import ItemOutcome, Outcome, RequestSpec
+from connectors.http import RequestSpec
 
 SCHEME = auth.header("api-key")
 
@@ -51,7 +52,7 @@ def build_deletion(people: Sequence[Identifiers], project: Project, context: Bui
         elif person.emails:
             path = f"/users/{quote(person.emails[0], safe='')}"
         else:
-            built.append(ItemOutcome(index, Outcome.FILTERED, reason="no_identifier", message=iterable.NOBODY))
+            built.append(unknown_person(index, iterable.NOBODY))
             continue
         url = f"{project.url}/api{path}"
         built.append(RequestSpec("DELETE", url, project.headers, covers=(index,), endpoint_label="delete"))

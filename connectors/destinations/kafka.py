@@ -36,6 +36,7 @@ from connectors.base import (
     Settings,
     When,
 )
+from connectors.batching import refuse
 from connectors.destinations import _records as records
 from connectors.fields import EVENT
 from connectors.records import KafkaRecord, SinkRequest
@@ -94,11 +95,9 @@ def build(payloads: Sequence[Payload], cluster: Cluster, context: BuildContext) 
         topic = topic_of(payload, cluster)
         record = _record(payload, topic, cluster, context, index)
         if not TOPIC.fullmatch(topic) or topic in (".", ".."):
-            built.append(
-                records.refuse(index, "bad_topic", "The event has no topic that Kafka knows; check the mapping.")
-            )
+            built.append(refuse(index, "bad_topic", "The event has no topic that Kafka knows; check the mapping."))
         elif _size(record) > cluster.largest:
-            built.append(records.refuse(index, "too_large", f"A message has at most {cluster.largest} bytes."))
+            built.append(refuse(index, "too_large", f"A message has at most {cluster.largest} bytes."))
         else:
             made.append(record)
             covers.append(index)

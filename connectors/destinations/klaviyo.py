@@ -34,7 +34,7 @@ from connectors.base import (
     Preset,
     Settings,
 )
-from connectors.batching import never_known
+from connectors.batching import found_in, never_known
 from connectors.destinations import _klaviyo as klaviyo
 from connectors.destinations._klaviyo import Account, Built
 from connectors.http import RequestSpec, Response
@@ -52,7 +52,7 @@ def build_deletion(people: Sequence[Identifiers], account: Account, context: Bui
     """Ask for the deletion of each person by the profile found for the user id, else by e-mail or phone."""
     built: list[Built] = []
     for index, person in enumerate(people):
-        profile_id = context.found[index].get("profile_id") if index < len(context.found) else None
+        profile_id = found_in(context, index, "profile_id")
         profile: klaviyo.JsonObject = {"type": "profile"}
         if profile_id:
             profile["id"] = profile_id

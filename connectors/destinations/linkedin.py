@@ -32,7 +32,7 @@ from connectors.base import (
     Settings,
     When,
 )
-from connectors.batching import gather
+from connectors.batching import gather, refuse
 from connectors.destinations import _ads as ads
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 from connectors.moments import milliseconds_of
@@ -98,7 +98,7 @@ def _conversion(index: int, payload: Payload, account: Account, context: BuildCo
     info = {name: payload[key] for key, name in INFO.items() if payload.get(key)}
     has_name = "firstName" in info and "lastName" in info
     problem = ads.first_problem(
-        lambda: None if ids or has_name else ads.refused(index, "no_identifier", NOBODY),
+        lambda: None if ids or has_name else refuse(index, "no_identifier", NOBODY),
         lambda: ads.age_problem(index, payload["happened_at"], context.now, DAYS, "LinkedIn"),
         lambda: ads.currency_problem(index, payload.get("currency"), "LinkedIn"),
     )

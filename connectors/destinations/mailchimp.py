@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -36,6 +35,7 @@ from connectors.base import (
     RateLimit,
     Settings,
 )
+from connectors.batching import rounds, unknown_person
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 
 BASE_URLS = {"api": "https://*.api.mailchimp.com"}
@@ -75,14 +75,7 @@ def prepare(settings: Settings) -> Audience:
 
 def build_members(payloads: Sequence[Payload], audience: Audience, context: BuildContext) -> list[Built]:
     """Update members in one call; of a person who comes twice, each later update makes another call."""
-    calls: list[list[int]] = []
-    times: Counter[str] = Counter()
-    for index, payload in enumerate(payloads):
-        email = str(payload["email"]).strip().lower()
-        if times[email] == len(calls):
-            calls.append([])
-        calls[times[email]].append(index)
-        times[email] += 1
+    calls = rounds([str(payload["email"]).strip().lower()] for payload in payloads)
     return [_members(payloads, tuple(covers), audience) for covers in calls]
 
 
@@ -159,7 +152,7 @@ def build_deletion(people: Sequence[Identifiers], audience: Audience, context: B
             built.append(RequestSpec("POST", url, audience.headers, covers=(index,), endpoint_label="delete"))
         else:
             message = "Mailchimp knows people by e-mail alone."
-            built.append(ItemOutcome(index, Outcome.FILTERED, reason="no_email", message=message))
+            built.append(unknown_person(index, message))
     return built
 
 

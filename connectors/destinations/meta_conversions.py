@@ -30,7 +30,7 @@ from connectors.base import (
     Preset,
     Settings,
 )
-from connectors.batching import gather
+from connectors.batching import gather, refuse
 from connectors.destinations import _ads as ads
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 from connectors.moments import milliseconds_of, seconds_of
@@ -161,11 +161,11 @@ def _age(index: int, payload: Payload, source: str, context: BuildContext) -> It
 
 def _missing(index: int, payload: Payload, name: str, source: str, user: ads.JsonObject) -> ItemOutcome | None:
     if not user:
-        return ads.refused(index, "no_identifier", "Meta needs something to match a person by.")
+        return refuse(index, "no_identifier", "Meta needs something to match a person by.")
     if source == "website" and not payload.get("user_agent"):
-        return ads.refused(index, "no_user_agent", "An event on a website needs the browser's user agent.")
+        return refuse(index, "no_user_agent", "An event on a website needs the browser's user agent.")
     if name == "Purchase" and ("value" not in payload or "currency" not in payload):
-        return ads.refused(index, "no_value", "A purchase needs a value and a currency.")
+        return refuse(index, "no_value", "A purchase needs a value and a currency.")
     return None
 
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from connectors import answers
 from connectors.base import Action, BuildContext, Connector, Field, Payload, Preset, RateLimit, Settings
+from connectors.batching import refuse
 from connectors.fields import API_URL
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, interpret
 
@@ -54,11 +55,11 @@ def build(payloads: Sequence[Payload], workflow: Workflow, context: BuildContext
 def _message(payload: Payload, index: int, workflow: Workflow) -> RequestSpec | ItemOutcome:
     card = payload.get("card") or _card(payload)
     if not card:
-        return _refused(index, "no_text", "The message has neither text nor a card.")
+        return refuse(index, "no_text", "The message has neither text nor a card.")
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
     body = {"type": "message", "attachments": [attachment]}
     if len(json.dumps(body, default=str)) > LARGEST_MESSAGE:
-        return _refused(index, "payload_too_large", "A message to Teams has at most 28 KB.")
+        return refuse(index, "payload_too_large", "A message to Teams has at most 28 KB.")
     return RequestSpec("POST", workflow.url, (), body, "json", (index,), endpoint_label="message", is_idempotent=False)
 
 
@@ -83,10 +84,6 @@ def _card(payload: Payload) -> Mapping[str, object]:
             {"type": "Action.OpenUrl", "title": payload.get("link_title") or "Open", "url": payload["link"]}
         ]
     return card
-
-
-def _refused(index: int, reason: str, message: str) -> ItemOutcome:
-    return ItemOutcome(index, Outcome.REJECTED, reason=reason, message=message)
 
 
 LIMITED = answers.verdict(Outcome.THROTTLED, "rate_limited", "Teams asks to wait.")

@@ -36,6 +36,7 @@ from connectors.base import (
     Preset,
     Settings,
 )
+from connectors.batching import refuse
 from connectors.destinations import _records as records
 from connectors.fields import EVENT
 from connectors.records import MqttMessage, SinkRequest
@@ -105,7 +106,7 @@ def build(payloads: Sequence[Payload], broker: Broker, context: BuildContext) ->
     for index, payload in enumerate(payloads):
         topic, content = topic_of(payload, broker), records.json_text(payload["value"]).encode()
         if len(topic.encode()) > LONGEST_TOPIC or len(content) > LARGEST_PAYLOAD:
-            built.append(records.refuse(index, "too_large", "Topic or message is larger than MQTT allows."))
+            built.append(refuse(index, "too_large", "Topic or message is larger than MQTT allows."))
             continue
         named = tuple(pair for pair in records.headers(payload, context, index) if pair[0] != "content-type")
         made.append(MqttMessage(topic, content, broker.qos, broker.retain, named, records.JSON_TYPE, broker.expiry_s))

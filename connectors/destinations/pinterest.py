@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from connectors import answers, auth, fields, hashing
 from connectors.base import Action, BatchRule, BuildContext, Connector, Field, Payload, Preset, RateLimit, Settings
-from connectors.batching import gather
+from connectors.batching import gather, refuse
 from connectors.destinations import _ads as ads
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 from connectors.moments import seconds_of
@@ -120,7 +120,7 @@ def _event(index: int, payload: Payload, context: BuildContext) -> ads.JsonObjec
     is_known = "em" in user or "hashed_maids" in user or ("client_ip_address" in user and "client_user_agent" in user)
     if not is_known:
         message = "Pinterest needs an e-mail, a mobile advertising id, or IP address and user agent."
-        return ads.refused(index, "no_identifier", message)
+        return refuse(index, "no_identifier", message)
     problem = ads.currency_problem(index, payload.get("currency"), "Pinterest")
     if problem is not None:
         return problem

@@ -38,6 +38,7 @@ from connectors.base import (
     Preset,
     Settings,
 )
+from connectors.batching import refuse
 from connectors.destinations import _records as records
 from connectors.fields import ANONYMOUS_ID, EVENT, MESSAGE_ID, TIMESTAMP, TRAITS, USER_ID
 from connectors.records import PostgresDelete, PostgresRow, SinkRequest
@@ -90,7 +91,7 @@ def build_upserts(payloads: Sequence[Payload], database: Database, context: Buil
             rows.append(made)
             covers.append(index)
         else:
-            built.append(records.refuse(index, *made))
+            built.append(refuse(index, *made))
     return [*built, _request(database, tuple(rows), tuple(covers))] if rows else built
 
 

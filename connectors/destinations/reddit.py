@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from connectors import answers, auth, fields, hashing
 from connectors.base import Action, BatchRule, BuildContext, Connector, Field, Payload, Preset, RateLimit, Settings
-from connectors.batching import gather
+from connectors.batching import gather, refuse
 from connectors.destinations import _ads as ads
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 
@@ -95,7 +95,7 @@ def _event(index: int, payload: Payload, context: BuildContext) -> ads.JsonObjec
     user: ads.JsonObject = {name: payload[key] for key, name in HASHED.items() if payload.get(key)}
     user |= ads.present(payload, {"user_agent": "user_agent", "uuid": "uuid", "opt_out": "opt_out"})
     if not any(key in user for key in (*HASHED.values(), "uuid")) and not payload.get("click_id"):
-        return ads.refused(index, "no_identifier", "Reddit needs something to match a person by.")
+        return refuse(index, "no_identifier", "Reddit needs something to match a person by.")
     problem = ads.first_problem(
         lambda: ads.age_problem(index, payload["event_at"], context.now, DAYS, "Reddit"),
         lambda: ads.currency_problem(index, payload.get("currency"), "Reddit"),

@@ -33,6 +33,7 @@ from connectors.base import (
     Preset,
     Settings,
 )
+from connectors.batching import refuse
 from connectors.destinations import _records as records
 from connectors.destinations import _redis as servers
 from connectors.fields import TRAITS, USER_ID
@@ -81,7 +82,7 @@ def build_hashes(payloads: Sequence[Payload], store: Store, context: BuildContex
         traits = payload["traits"]
         pairs = list(flattened(traits)) if isinstance(traits, Mapping) else []
         if len(pairs) > MOST_FIELDS:
-            made.append((index, records.refuse(index, "too_many_fields", f"A user has at most {MOST_FIELDS} fields.")))
+            made.append((index, refuse(index, "too_many_fields", f"A user has at most {MOST_FIELDS} fields.")))
         elif not pairs:
             made.append((index, ItemOutcome(index, Outcome.FILTERED, 0, "no_traits", "The call has no traits.")))
         else:

@@ -200,7 +200,7 @@ connector = Connector(
             "Sign-in host",
             description="login.salesforce.com, test.salesforce.com, or your own domain.",
             default="login.salesforce.com",
-            pattern=r"(login|test)\.salesforce\.com|[a-z0-9-]{1,80}(\.sandbox)?\.my\.salesforce\.com",
+            pattern=r"(login|test)\.salesforce\.com|[a-z0-9-]{1,80}(\.sandbox|\.develop)?\.my\.salesforce\.com",
             clears_secrets=True,
         ),
         Field(

@@ -36,7 +36,7 @@ from connectors.base import (
     ResolveStep,
     Settings,
 )
-from connectors.batching import never_known
+from connectors.batching import found_in, never_known
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 
 BASE_URLS = {"global": "https://api.sendgrid.com", "eu": "https://api.eu.sendgrid.com"}
@@ -199,7 +199,7 @@ def build_deletion(
     """Delete the contacts that were found; who is not there is deleted already."""
     built: list[RequestSpec | ItemOutcome] = []
     for index, person in enumerate(people):
-        ids = context.found[index].get("contacts") if index < len(context.found) else None
+        ids = found_in(context, index, "contacts")
         if isinstance(ids, list) and ids:
             url = f"{account.url}/contacts?ids={quote(','.join(map(str, ids)), safe=',')}"
             built.append(RequestSpec("DELETE", url, account.headers, covers=(index,), endpoint_label="delete"))

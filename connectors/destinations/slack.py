@@ -31,6 +31,7 @@ from connectors.base import (
     Settings,
     When,
 )
+from connectors.batching import refuse
 from connectors.fields import API_URL
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Scope, Verdict, interpret
 
@@ -73,16 +74,12 @@ def _message(payload: Payload, index: int, place: Channel) -> RequestSpec | Item
     if place.is_bot:
         body["channel"] = payload.get("channel") or place.channel
         if not body["channel"]:
-            return _refused(index, "channel_missing", "Neither the mapping nor the destination names a channel.")
+            return refuse(index, "channel_missing", "Neither the mapping nor the destination names a channel.")
     if not body.get("text") and not body.get("blocks"):
-        return _refused(index, "no_text", "The message has neither text nor blocks.")
+        return refuse(index, "no_text", "The message has neither text nor blocks.")
     return RequestSpec(
         "POST", place.url, place.headers, body, "json", (index,), endpoint_label="message", is_idempotent=False
     )
-
-
-def _refused(index: int, reason: str, message: str) -> ItemOutcome:
-    return ItemOutcome(index, Outcome.REJECTED, reason=reason, message=message)
 
 
 def build_test(place: Channel, context: BuildContext) -> RequestSpec:

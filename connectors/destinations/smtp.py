@@ -26,6 +26,7 @@ from email.policy import SMTP
 from hashlib import sha256
 
 from connectors.base import Action, BatchRule, BuildContext, Built, Connector, Field, Payload, Preset, Settings
+from connectors.batching import refuse
 from connectors.destinations import _records as records
 from connectors.fields import EMAIL, of_person
 from connectors.records import Mail, SinkRequest
@@ -81,7 +82,7 @@ def build(payloads: Sequence[Payload], server: Server, context: BuildContext) ->
             mails.append(_mail(payload, server, context, index))
             covers.append(index)
         except Unfit as unfit:
-            built.append(records.refuse(index, unfit.reason, str(unfit)))
+            built.append(refuse(index, unfit.reason, str(unfit)))
     if mails:
         built.append(SinkRequest("smtp", server.target, tuple(mails), tuple(covers), 60.0, "mail", is_idempotent=False))
     return built

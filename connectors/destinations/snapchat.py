@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 from connectors import answers, auth, fields, hashing
 from connectors.base import Action, BatchRule, BuildContext, Connector, Field, Payload, Preset, RateLimit, Settings
-from connectors.batching import gather
+from connectors.batching import gather, refuse
 from connectors.destinations import _ads as ads
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 from connectors.moments import seconds_of
@@ -146,7 +146,7 @@ def _event(index: int, payload: Payload, place: Place, context: BuildContext) ->
     name, source = event_name(str(payload["event_name"])), str(payload.get("action_source") or "WEB")
     user = _user(payload)
     problem = ads.first_problem(
-        lambda: None if name else ads.refused(index, "unknown_event", "Snapchat has no event of this name."),
+        lambda: None if name else refuse(index, "unknown_event", "Snapchat has no event of this name."),
         lambda: ads.age_problem(index, payload["event_time"], context.now, DAYS, "Snapchat"),
         lambda: ads.currency_problem(index, payload.get("currency"), "Snapchat"),
         lambda: _missing(index, source, user, place),
@@ -177,9 +177,9 @@ def _missing(index: int, source: str, user: ads.JsonObject, place: Place) -> Ite
     is_known = any(key in user for key in ("em", "ph", "madid"))
     if not is_known and not ("client_ip_address" in user and "client_user_agent" in user):
         message = "Snapchat needs an e-mail, a phone, an advertising id, or IP address and user agent."
-        return ads.refused(index, "no_identifier", message)
+        return refuse(index, "no_identifier", message)
     if not (place.app_id if source == "MOBILE_APP" else place.pixel_id):
-        return ads.refused(index, "place_missing", "The destination names no pixel, or no app, for this event.")
+        return refuse(index, "place_missing", "The destination names no pixel, or no app, for this event.")
     return None
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from connectors import answers, auth, fields, hashing
 from connectors.base import Action, BatchRule, BuildContext, Connector, Field, Payload, Preset, RateLimit, Settings
-from connectors.batching import gather
+from connectors.batching import gather, refuse
 from connectors.destinations import _ads as ads
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 from connectors.moments import seconds_of
@@ -120,7 +120,7 @@ def _event(index: int, payload: Payload, context: BuildContext) -> ads.JsonObjec
     user = _user(payload)
     keys = ("ttclid", "external_id", "phone", "email", "ttp", "idfa", "idfv", "gaid")
     if not any(key in user for key in keys) and not ("ip" in user and "user_agent" in user):
-        return ads.refused(index, "no_identifier", "TikTok needs something to match a person by.")
+        return refuse(index, "no_identifier", "TikTok needs something to match a person by.")
     problem = ads.currency_problem(index, payload.get("currency"), "TikTok")
     if problem is not None:
         return problem

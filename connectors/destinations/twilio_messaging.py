@@ -41,7 +41,6 @@ from connectors.moments import moment_of, text_of
 
 BASE_URLS = {
     **_twilio.BASE_URLS,
-    "services": "https://messaging.twilio.com",
     "content": "https://content.twilio.com",
 }
 CHANNELS = (

@@ -34,7 +34,7 @@ from connectors.base import (
     ResolveStep,
     Settings,
 )
-from connectors.batching import never_known
+from connectors.batching import found_in, never_known
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 
 BASE_URLS = {"api": "https://*.zendesk.com"}
@@ -183,7 +183,7 @@ def build_events(payloads: Sequence[Payload], desk: Desk, context: BuildContext)
     """Record events of users who were found."""
     built: list[Built] = []
     for index, payload in enumerate(payloads):
-        user_id = context.found[index].get("user") if index < len(context.found) else None
+        user_id = found_in(context, index, "user")
         if not user_id:
             built.append(_unknown(index))
             continue

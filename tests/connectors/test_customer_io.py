@@ -47,3 +47,12 @@ def test_a_person_is_deleted_by_user_id_or_address() -> None:
     built = CUSTOMER_IO.delete.build(people, WORKSPACE, context_for([{}] * 3))
     assert [one.url.rpartition("/")[2] for one in built if isinstance(one, RequestSpec)] == ["a%2Fb", "ada%40acme.test"]
     assert built[2].outcome is Outcome.FILTERED  # type: ignore[union-attr]
+
+
+def test_a_call_is_measured_in_bytes_as_it_is_sent() -> None:
+    payload = {"person_id": "ada", "name": "Read", "attributes": {"text": "あ" * 9_000}}
+    (built,) = CUSTOMER_IO.action("track").build([payload], WORKSPACE, context_for([{}]))
+    assert isinstance(built, RequestSpec)
+    longer = {**payload, "attributes": {"text": "あ" * 11_000}}
+    (refused,) = CUSTOMER_IO.action("track").build([longer], WORKSPACE, context_for([{}]))
+    assert refused.reason == "payload_too_large"  # type: ignore[union-attr]

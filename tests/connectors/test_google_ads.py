@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from connectors import registry
 from connectors.base import Payload
 from connectors.destinations._google_ads import identifiers, when
-from connectors.http import Outcome
+from connectors.http import Outcome, RequestSpec, Response
 from connectors.settings import validate_settings
 from tests.connectors.fixtures import context_for
 
@@ -69,3 +71,13 @@ def test_a_conversion_that_lacks_something_is_not_sent(
     customer = GOOGLE.prepare(validate_settings(GOOGLE, {**SETTINGS, **settings}))
     (refused,) = GOOGLE.action(action).build([payload], customer, context_for([{}]))
     assert (refused.outcome, refused.reason) == (Outcome.REJECTED, reason)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("spelled", ["conversion_adjustments", "conversionAdjustments"])
+def test_an_adjustment_that_is_refused_is_found_however_its_field_is_spelled(spelled: str) -> None:
+    assert GOOGLE.interpret is not None
+    request = RequestSpec("POST", "x", covers=(0, 1), endpoint_label="uploadConversionAdjustments")
+    error = {"message": "no", "location": {"fieldPathElements": [{"fieldName": spelled, "index": 1}]}}
+    body = json.dumps({"partialFailureError": {"code": 3, "details": [{"errors": [error]}]}}).encode()
+    outcomes = [one.outcome for one in GOOGLE.interpret(request, Response(200, body=body))]
+    assert outcomes == [Outcome.DELIVERED, Outcome.REJECTED]

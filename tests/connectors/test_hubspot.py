@@ -7,7 +7,7 @@ import pytest
 from connectors import registry
 from connectors.base import Identifiers
 from connectors.destinations._hubspot import event_name, properties, property_name
-from connectors.http import Outcome, RequestSpec
+from connectors.http import Outcome, RequestSpec, Response
 from connectors.settings import validate_settings
 from tests.connectors.fixtures import context_for
 
@@ -44,3 +44,12 @@ def test_a_person_is_deleted_for_good_by_address() -> None:
     assert isinstance(request, RequestSpec)
     assert request.body == {"objectId": "ada@acme.test", "idProperty": "email"}
     assert nobody.outcome is Outcome.FILTERED  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("label", ["contacts/batch/upsert", "associations"])
+def test_an_error_that_names_no_input_is_searched_for_by_halving(label: str) -> None:
+    assert HUBSPOT.interpret is not None
+    body = b'{"results": [{"id": "1"}], "errors": [{"message": "no", "context": {}}]}'
+    both, one = (RequestSpec("POST", "x", covers=covers, endpoint_label=label) for covers in ((0, 1), (0,)))
+    outcomes = [[found.outcome for found in HUBSPOT.interpret(each, Response(207, body=body))] for each in (both, one)]
+    assert outcomes == [[Outcome.TOO_LARGE] * 2, [Outcome.REJECTED]]
