@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from hub.delivery.previewing import Preview, preview
+from hub.delivery.previewing import Day, Preview, preview
+from hub.events import counting, cursors
 from hub.lib import postgres
 from tenants.models import Destination, DestinationFilter, Source
 from tests import factories
@@ -32,7 +34,33 @@ def filter_of(hook: Destination, **content: Any) -> DestinationFilter:
 
 def test_the_latest_events_that_the_destination_may_get_are_counted(hook: Destination) -> None:
     found = preview(filter_of(hook, condition="test = true"))
-    assert found == Preview(looked_at=22, of_destination=15, matched=8, stopped=8, changed=0)
+    assert found == Preview(
+        looked_at=22, of_destination=15, matched=8, stopped=8, changed=0, day=Day(of_destination=15, matched=8)
+    )
+
+
+def test_a_day_is_counted_by_the_database_and_older_events_are_not(hook: Destination, source: Source) -> None:
+    filter = filter_of(hook, condition='properties.n > 3 and match(event, "*")', source=source)
+    assert preview(filter).day == Day(of_destination=10, matched=preview(filter).matched)
+    with postgres.connect() as own:
+        own.execute("UPDATE event_log SET received_at = now() - interval '25 hours' WHERE source_id = %s", [source.pk])
+    assert preview(filter).day == Day()
+
+
+def test_what_the_database_cannot_say_the_same_way_is_told_instead_of_a_number(hook: Destination) -> None:
+    found = preview(filter_of(hook, condition='lowercase(event) = "x"'))
+    assert (found.day.of_destination, found.day.matched) == (0, 0)
+    assert found.day.reason
+
+
+def test_a_count_that_takes_too_long_is_given_up(hook: Destination) -> None:
+    with postgres.connect() as own:
+        found = counting.count(own, hook.workspace_id, [], timedelta(days=1), "pg_sleep(5) IS NOT NULL", {}, seconds=5)
+        assert found == (0, 0)
+        sources = [row.source_id for row in cursors.latest(own, hook.workspace_id, 100)]
+        slow = "pg_sleep(1) IS NOT NULL"
+        assert counting.count(own, hook.workspace_id, sources, timedelta(days=1), slow, {}, seconds=0.2) is None
+        assert own.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_filter_of_one_source_is_asked_about_its_events(hook: Destination, source: Source) -> None:
