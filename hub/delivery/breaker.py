@@ -19,8 +19,10 @@ FAILURES_IN_A_ROW = 100
 FIRST_PROBE_SECONDS = 5.0
 LONGEST_PROBE_SECONDS = 300.0
 PROBES_TO_CLOSE = 3
-# A receiver that has just come back is known to be shaky: fewer calls are enough to see that it went again.
+# A receiver that has just come back is known to be shaky: fewer calls are enough to see that it went again. More of
+# them must have failed, or two of four by chance would open the circuit of one that refuses a fifth again and again.
 RAMP_MIN_CALLS = 4
+RAMP_FAILURE_SHARE = 0.75
 RAMP_STEP_SECONDS = 1.0
 DEGRADED_SECONDS = 600.0
 DEGRADED_SHARE = 0.25
@@ -58,13 +60,15 @@ class Window:
             self.first_failure_at = now
         self.failures_since_success += 1
 
-    def should_open(self, now: float, min_calls: int = MIN_CALLS) -> bool:
+    def should_open(self, now: float, *, is_ramping: bool = False) -> bool:
         """Whether so much failed lately that the destination, not the events, is at fault."""
         if self.failures_since_success >= SILENT_FAILURES and now - self.first_failure_at >= SILENT_SECONDS:
             return True
         if self.failures_since_success >= FAILURES_IN_A_ROW:
             return True
-        return self.calls >= min_calls and self.failures >= self.calls * FAILURE_SHARE
+        if is_ramping and self.calls >= RAMP_MIN_CALLS and self.failures >= self.calls * RAMP_FAILURE_SHARE:
+            return True
+        return self.calls >= MIN_CALLS and self.failures >= self.calls * FAILURE_SHARE
 
     def is_degraded(self, now: float) -> bool:
         """Whether more than a quarter of ten minutes' calls failed: such a receiver belongs into the slow queue."""

@@ -2,7 +2,8 @@
 
 An event can kill a process, by its size or by a mistake of ours, and then it would kill the next one too. The second
 crash at one place makes the pipeline careful; when the worker dies once more over the event that was written down, that
-event becomes a dead letter and the pipeline goes on. Pipelines that only shared the process become careful as well and
+event becomes a dead letter and the pipeline goes on. A retry row has a place of its own: it may have been no part of
+the crashes before, so that it is blamed when two workers have died over it alone. Pipelines that only shared the process become careful as well and
 lose nothing: an event that has been waiting for its answer for a while is no longer suspected, and a process runs one
 careful turn at a time, so that the event which kills it is the only one written down there.
 """
@@ -79,7 +80,7 @@ class Care:
             if seq == self._guilty:
                 self._bury(connection, chunk)
                 return False
-            leases.note_inflight(connection, self._lease, seq)
+            leases.note_inflight(connection, self._lease, seq, is_row=chunk.is_retry)
         self._noted_at = monotonic()
         return True
 

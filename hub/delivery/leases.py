@@ -20,20 +20,22 @@ RENEW_AFTER_SECONDS = 15
 
 # A live pipeline is not run while its destination is to have another number of shards, but for reading on to the place
 # where all of them stop; and when all have come there, nobody runs until they are dealt anew (see sharding).
+# Workers die at the same place when they die at the same cursor, or over the same retry row: rows stand behind the cursor.
 # At an ordered destination a replay and live traffic exclude each other: live events wait while a replay is on its way,
 # and it waits until the last live turn has let go. Upkeep sends nothing, and waits for nobody.
 CLAIM = """
 WITH before AS (
-    SELECT id, lease_until, held_until, greatest(0, extract(epoch FROM now() - next_run_at)) AS waited
+    SELECT id, lease_until, held_until, greatest(0, extract(epoch FROM now() - next_run_at)) AS waited,
+        CASE WHEN inflight_is_row THEN inflight_seq ELSE cursor_seq END AS place
     FROM delivery_pipeline WHERE id = %(id)s FOR UPDATE
 )
 UPDATE delivery_pipeline p
 SET lease_until = now() + make_interval(secs => %(seconds)s), fence = p.fence + 1, owner = %(owner)s, wanted = false,
     next_run_at = now() + make_interval(secs => %(seconds)s),
     crash_count = CASE WHEN b.lease_until IS NULL THEN p.crash_count
-                       WHEN p.crash_seq = p.cursor_seq THEN least(p.crash_count + 1, 100)
+                       WHEN p.crash_seq = b.place THEN least(p.crash_count + 1, 100)
                        WHEN p.crash_count >= 2 THEN 2 ELSE 1 END,
-    crash_seq = CASE WHEN b.lease_until IS NULL THEN p.crash_seq ELSE p.cursor_seq END
+    crash_seq = CASE WHEN b.lease_until IS NULL THEN p.crash_seq ELSE b.place END
 FROM before b
 WHERE p.id = b.id AND (b.lease_until IS NULL OR b.lease_until < now())
   AND (p.kind <> 'live' OR CASE WHEN p.until_xid IS NULL
@@ -67,6 +69,7 @@ WITH before AS (SELECT id, wanted FROM delivery_pipeline WHERE id = %(id)s AND f
 UPDATE delivery_pipeline p
 SET lease_until = NULL, owner = '', wanted = false, is_slow = %(is_slow)s,
     inflight_seq = CASE WHEN %(has_run)s THEN NULL ELSE p.inflight_seq END,
+    inflight_is_row = NOT %(has_run)s AND p.inflight_is_row,
     crash_count = CASE WHEN %(is_calm)s THEN 0 ELSE p.crash_count END,
     crash_seq = CASE WHEN %(is_calm)s THEN NULL ELSE p.crash_seq END,
     floor_seq = greatest(p.floor_seq, %(floor)s),
@@ -85,9 +88,10 @@ RETURNING b.wanted
 """
 
 
-INFLIGHT = "UPDATE delivery_pipeline SET inflight_seq = %s WHERE id = %s AND fence = %s"
+INFLIGHT = "UPDATE delivery_pipeline SET inflight_seq = %s, inflight_is_row = %s WHERE id = %s AND fence = %s"
 CRASHES = """
-UPDATE delivery_pipeline SET crash_count = %s, crash_seq = NULL, inflight_seq = NULL WHERE id = %s AND fence = %s
+UPDATE delivery_pipeline SET crash_count = %s, crash_seq = NULL, inflight_seq = NULL, inflight_is_row = false
+WHERE id = %s AND fence = %s
 """
 ORDER_BREAKS = "UPDATE delivery_pipeline SET order_breaks = order_breaks + %s WHERE id = %s"
 
@@ -236,9 +240,9 @@ def release(
     return bool(row and row[0])
 
 
-def note_inflight(connection: Connection[Row], lease: Lease, seq: int | None) -> None:
+def note_inflight(connection: Connection[Row], lease: Lease, seq: int | None, *, is_row: bool = False) -> None:
     """Write down the event that is about to be worked on, in case the worker does not survive it."""
-    connection.execute(INFLIGHT, [seq, lease.pipeline_id, lease.fence])
+    connection.execute(INFLIGHT, [seq, is_row, lease.pipeline_id, lease.fence])
 
 
 def note_crashes(connection: Connection[Row], lease: Lease, count: int) -> None:

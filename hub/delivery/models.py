@@ -62,6 +62,7 @@ class Pipeline(models.Model):
     crash_count = models.SmallIntegerField(db_default=0)
     crash_seq = models.BigIntegerField(null=True, blank=True)
     inflight_seq = models.BigIntegerField(null=True, blank=True)
+    inflight_is_row = models.BooleanField(db_default=False)
     # What refusals of too large batches and too many calls have taught.
     learned_items = models.IntegerField(null=True, blank=True)
     learned_bytes = models.IntegerField(null=True, blank=True)

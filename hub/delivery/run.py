@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from connectors.http import UNCONFIRMED, ItemOutcome, Outcome, Scope, SendError
-from hub.delivery.breaker import MIN_CALLS, RAMP_MIN_CALLS, Window
+from hub.delivery.breaker import Window
 from hub.delivery.config import Config, Rule
 from hub.delivery.lanes import Lane, Learned
 from hub.delivery.learning import NO_STREAK, Lessons, Streak
@@ -217,7 +217,7 @@ class Run:
         else:
             self._note_trouble(first, now)
         is_general = first.scope == Scope.DESTINATION or self.is_probe
-        if is_failure and (is_general or memory.window.should_open(now, self._calls_to_open())):
+        if is_failure and (is_general or memory.window.should_open(now, is_ramping=self.is_ramping)):
             self.fail(Fault("circuit", first.reason, first.message, first.retry_after_s))
         for item in items:
             if item.outcome in STOPPING:
@@ -229,9 +229,6 @@ class Run:
         if item.outcome is Outcome.UNAUTHORIZED and signer is not None and signer.may_renew(self.memory.let_in_at):
             return Fault(RENEWAL, "token_refused", item.message)
         return Fault(item.outcome.value, item.reason, item.message, item.retry_after_s)
-
-    def _calls_to_open(self) -> int:
-        return RAMP_MIN_CALLS if self.is_ramping else MIN_CALLS
 
     def _note_trouble(self, item: ItemOutcome, now: float) -> None:
         """Count what must come many times before it means something."""

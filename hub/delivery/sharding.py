@@ -103,7 +103,7 @@ WITH surplus AS (
 )
 UPDATE delivery_pipeline p SET shard_count = %(shards)s::int, fence = p.fence + 1, lease_until = NULL, owner = '',
     wanted = false, until_epoch = NULL, until_xid = NULL, until_seq = NULL, crash_count = 0, crash_seq = NULL,
-    inflight_seq = NULL, drain_rate = NULL, busy_rate = NULL,
+    inflight_seq = NULL, inflight_is_row = false, drain_rate = NULL, busy_rate = NULL,
     order_breaks = p.order_breaks
         + CASE WHEN p.shard = 0 THEN (SELECT coalesce(sum(s.order_breaks), 0) FROM surplus s) ELSE 0 END,
     next_run_at = now()

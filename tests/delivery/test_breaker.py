@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hub.delivery.breaker import RAMP_MIN_CALLS, Window, probe_delay, ramp_doublings
+from hub.delivery.breaker import Window, probe_delay, ramp_doublings
 
 
 def after(*calls: tuple[float, bool]) -> Window:
@@ -61,8 +61,12 @@ def test_probes_come_later_each_time_up_to_five_minutes(reopened: int, seconds: 
 
 
 def test_a_circuit_that_ramps_opens_again_after_few_calls() -> None:
-    window = after((0.0, False), (0.1, True), (0.2, True), (0.3, False))
-    assert (window.should_open(1.0), window.should_open(1.0, RAMP_MIN_CALLS)) == (False, True)
+    window = after((0.0, False), (0.1, True), (0.2, True), (0.3, True))
+    assert (window.should_open(1.0), window.should_open(1.0, is_ramping=True)) == (False, True)
+
+
+def test_a_circuit_that_ramps_stays_closed_while_half_of_few_calls_fail() -> None:
+    assert not after((0.0, False), (0.1, True), (0.2, True), (0.3, False)).should_open(1.0, is_ramping=True)
 
 
 @pytest.mark.parametrize(

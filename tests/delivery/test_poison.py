@@ -33,14 +33,14 @@ def pipeline_of(hook: Destination) -> Pipeline:
     return Pipeline.objects.get(destination_id=hook.pk)
 
 
-def crash(hook: Destination, *, seq: int | None = None) -> Pipeline:
+def crash(hook: Destination, *, seq: int | None = None, is_row: bool = False) -> Pipeline:
     """A worker takes the lease, in a careful turn writes down an event, and is never heard of again."""
     pipeline = pipeline_of(hook)
     with postgres.connect() as connection:
         lease = leases.claim(connection, pipeline.pk, "victim")
         assert lease is not None
         if lease.crash_count >= careful.CAREFUL_FROM:
-            leases.note_inflight(connection, lease, seq)
+            leases.note_inflight(connection, lease, seq, is_row=is_row)
         connection.execute(
             "UPDATE delivery_pipeline SET lease_until = now() - interval '1 s' WHERE id = %s", [pipeline.pk]
         )
@@ -150,12 +150,28 @@ def test_a_guilty_event_in_a_retry_row_is_dead_and_its_row_gone(
     assert RetryRow.objects.filter(destination_id=hook.pk).count() == 2
     let_time_pass(hook)
     append(source, [message(2)])
-    for _ in range(3):
-        crash(hook, seq=seq)
+    for _ in range(4):
+        crash(hook, seq=seq, is_row=True)
     run(hook, worker)
     assert not RetryRow.objects.filter(destination_id=hook.pk).exists()
     assert [letter.reason for letter in DeadLetter.objects.filter(destination_id=hook.pk)] == ["worker_crash"]
     assert books(hook) == {"eligible": 2, "delivered": 1, "dead": 1}
+
+
+def test_a_row_is_not_blamed_for_crashes_that_it_was_no_part_of(
+    source: Source, receiver: Receiver, worker: Worker
+) -> None:
+    """Three workers died at one cursor; only the third had this row under way, as any row that is due goes first."""
+    hook = connect(source, receiver.script("/p", [503]))
+    (seq,) = append(source, [message(1)])
+    run(hook, worker)
+    append(source, [message(2, user="other")])
+    run(hook, worker)
+    let_time_pass(hook)
+    for _ in range(3):
+        crash(hook, seq=seq, is_row=True)
+    run(hook, worker)
+    assert books(hook) == {"eligible": 2, "delivered": 2}
 
 
 def test_a_pipeline_that_shared_the_process_loses_nothing(source: Source, receiver: Receiver, worker: Worker) -> None:

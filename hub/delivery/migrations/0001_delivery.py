@@ -180,6 +180,7 @@ class Migration(migrations.Migration):
                 ("crash_count", models.SmallIntegerField(db_default=0)),
                 ("crash_seq", models.BigIntegerField(blank=True, null=True)),
                 ("inflight_seq", models.BigIntegerField(blank=True, null=True)),
+                ("inflight_is_row", models.BooleanField(db_default=False)),
                 ("learned_items", models.IntegerField(blank=True, null=True)),
                 ("learned_bytes", models.IntegerField(blank=True, null=True)),
                 ("learned_at", models.DateTimeField(blank=True, null=True)),
