@@ -1,7 +1,8 @@
 """What a turn has read of the log and not yet handed out: enough to keep the sender busy, never more than a page.
 
-A place without an event stands behind rows that were read over, of other shards or outside a replay's scope: the cursor
-may go there.
+A place without an event stands behind rows that were read over, of other shards or sources or outside a replay's scope:
+the cursor may go there. Where most of what is read belongs to other destinations, the turn has the log itself leave out
+what their sources sent: one that is off, or one of many in its workspace, passes millions of events at little cost.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class ReadAhead:
         self._limit = FIRST_READ_EVENTS
         self._look_at = 0.0
         self._patience, self._full = 0.0, 1
+        self._is_live, self._is_sparse = lease.kind == "live", False
 
     @property
     def has_rows(self) -> bool:
@@ -83,8 +85,7 @@ class ReadAhead:
     def read(self, connection: PgConnection, config: Config, *, is_crowded: bool) -> None:
         """Read on, then look whether the subscription changed: what was read is judged by it."""
         before = self.reader.position
-        rows = self.reader.read(connection, self._limit)
-        config.refresh(connection)
+        rows = self._read_on(connection, config)
         place = self.reader.position
         # Waiting holds a slot, which is worth more to others when there are few.
         self._patience, self._full = 0.0 if is_crowded else config.patience_seconds, config.most_items
@@ -96,6 +97,22 @@ class ReadAhead:
             average = sum(len(row.body) for row in rows) // len(rows) or 1
             most = READ_EVENTS_BUSY if is_crowded else READ_EVENTS
             self._limit = max(10, min(most, READ_BYTES // average))
+
+    def _read_on(self, connection: PgConnection, config: Config) -> list[LogRow]:
+        """The next rows. If sources have joined meanwhile, those that were left out may be theirs: read once more."""
+        before, reader = self.reader.position, self.reader
+        known = decide.sources_after(config.plan, before[:2])
+        reader.sources = list(known) if self._is_sparse else None
+        rows = reader.read(connection, self._limit)
+        config.refresh(connection)
+        if reader.sources is not None and not decide.sources_after(config.plan, before[:2]) <= known:
+            reader.position, reader.sources = before, None
+            rows = reader.read(connection, self._limit)
+            config.refresh(connection)
+        wanted = decide.sources_after(config.plan, reader.position[:2])
+        own_count = sum(row.source_id in wanted for row in rows)
+        self._is_sparse = self._is_live and (reader.sources is not None or own_count * 2 < len(rows))
+        return rows
 
     def take(self, plan: decide.Plan, size: int) -> tuple[list[Delivery], Position | None]:
         """The next events that are this destination's, at most so many, and the place behind them; others are passed.

@@ -7,7 +7,7 @@ after a logical restore into a new cluster; then the epoch is raised, and a read
 Nobody else may compare positions.
 
 A pipeline too busy for one reader is read in shards: each reads the events of its share of the users and steps over
-the others.
+the others. In the same way a reader that is told whose events it is to give out steps over those of other sources.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from psycopg import Connection
 from hub.lib.postgres import Row
 
 MOST_SOURCES_KEPT = 10_000
-# How many rows a shard looks at for one read, most of which may belong to other shards.
+# How many rows are looked at for one read, most of which may be for other shards or of other sources.
 MOST_SCANNED = 20_000
 NO_END = 2**63 - 1
 
@@ -36,6 +36,7 @@ WHERE e.workspace_id = %(workspace)s AND e.epoch = %(epoch)s AND e.seq >= %(floo
   AND (e.xid, e.seq) <= (%(until_xid)s::text::xid8, %(until_seq)s)
   AND (%(is_past)s OR e.xid < pg_snapshot_xmin(pg_current_snapshot()))
   AND (%(shards)s::int = 1 OR (((e.user_key %% %(shards)s::int) + %(shards)s::int) %% %(shards)s::int) = %(shard)s::int)
+  AND (%(sources)s::uuid[] IS NULL OR e.source_id = ANY(%(sources)s::uuid[]))
 ORDER BY e.xid, e.seq
 LIMIT %(limit)s
 """
@@ -102,7 +103,8 @@ class LogReader:
     """Reads one workspace's events onward from a position, all of them or one shard's.
 
     `floor` is a sequence number below which no unread row can be; it only saves looking into old partitions. With
-    `until` nothing is read behind that place, and the reader ends there. After a read the position is behind all that
+    `until` nothing is read behind that place, and the reader ends there. With `sources` only their events are given
+    out; without, those of all. After a read the position is behind all that
     was looked at, which may be further than the last row that was given out.
     """
 
@@ -113,6 +115,7 @@ class LogReader:
     shard_count: int = 1
     until: Position | None = None
     is_at_end: bool = False
+    sources: list[UUID] | None = None
 
     @property
     def is_over(self) -> bool:
@@ -153,19 +156,20 @@ class LogReader:
             "limit": limit,
             "shard": self.shard,
             "shards": self.shard_count,
+            "sources": self.sources,
         }
-        if self.shard_count > 1:
-            return self._read_shard(connection, values, limit)
+        if self.shard_count > 1 or self.sources is not None:
+            return self._read_some(connection, values, limit)
         rows = [as_row(row) for row in connection.execute(READ, values).fetchall()]
         self.is_at_end = len(rows) < limit
         if rows:
             self.position = Position(epoch, rows[-1].xid, rows[-1].seq)
         return rows
 
-    def _read_shard(self, connection: Connection[Row], values: dict[str, object], limit: int) -> list[LogRow]:
-        """Find where a page of everybody's rows ends, then read this shard's rows up to there."""
+    def _read_some(self, connection: Connection[Row], values: dict[str, object], limit: int) -> list[LogRow]:
+        """Find where a page of everybody's rows ends, then read those up to there that are this reader's."""
         epoch = self.position.epoch
-        page = min(limit * self.shard_count, MOST_SCANNED)
+        page = MOST_SCANNED if self.sources is not None else min(limit * self.shard_count, MOST_SCANNED)
         end = connection.execute(PAGE_END, values | {"page": page}).fetchone()
         if end is None:
             self.is_at_end = True

@@ -45,6 +45,10 @@ class Interval:
         """Whether an event of this (epoch, xid) was accepted meanwhile."""
         return self.start <= position and (self.end is None or position < self.end)
 
+    def reaches_beyond(self, position: tuple[int, int]) -> bool:
+        """Whether it holds this position or a later one."""
+        return self.end is None or position < self.end
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -97,6 +101,14 @@ def is_eligible(plan: Plan, source_id: UUID, position: tuple[int, int]) -> bool:
         and any(interval.holds(position) for interval in link.intervals)
         and any(interval.holds(position) for interval in plan.intervals)
     )
+
+
+def sources_after(plan: Plan, position: tuple[int, int]) -> frozenset[UUID]:
+    """The sources of which an event behind this (epoch, xid) may be the destination's."""
+    if not any(interval.reaches_beyond(position) for interval in plan.intervals):
+        return frozenset()
+    links = plan.links.items()
+    return frozenset(source for source, link in links if any(each.reaches_beyond(position) for each in link.intervals))
 
 
 def refusal_now(plan: Plan, source_id: UUID) -> str:
