@@ -23,6 +23,7 @@ from hub.delivery.remote import RemoteJob
 from hub.delivery.repair.signature import LONGEST_SIGNATURE, signature_of
 from hub.delivery.replays import books
 from hub.events.cursors import LogRow, Position
+from hub.lib.arrays import literal
 from hub.lib.postgres import Row
 from hub.observability import metrics
 from hub.routing import decide
@@ -242,7 +243,8 @@ def commit(
         statement += FAILURES
         values |= _retry_values(outcome.retries) | _dead_values(outcome.dead) | {"gone": outcome.gone}
     needs_rows = bool(outcome.held and outcome.retries)
-    row = connection.execute(statement + (TAIL_WITH_ROWS if needs_rows else TAIL), values).fetchone()
+    sent = {name: literal(value) if isinstance(value, list) else value for name, value in values.items()}
+    row = connection.execute(statement + (TAIL_WITH_ROWS if needs_rows else TAIL), sent).fetchone()
     if not row or not row[0]:
         metrics.fenced.inc()
         return False
