@@ -6,6 +6,7 @@ import re
 import zlib
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import orjson
@@ -26,7 +27,7 @@ HIDDEN_HEADERS = re.compile(r"authorization|cookie|token|secret|password|api-?ke
 
 def credentials_of(call: Call) -> tuple[str, ...]:
     """What the call's secret headers say, whole and without a scheme's name: a receiver may echo it."""
-    values = [value for name, value in map(_split, call.headers) if HIDDEN_HEADERS.search(name)]
+    values = [value for name, value in map(_split, call.headers) if _is_hidden(name)]
     return tuple({form for value in values for form in (value, value.rpartition(" ")[2]) if len(form) >= SHORTEST})
 
 
@@ -36,7 +37,7 @@ def request_text(call: Call, secrets: Sequence[str]) -> str:
     shown = {
         "method": call.method,
         "url": _plain_url(call.url),
-        "headers": [[name, HIDDEN if HIDDEN_HEADERS.search(name) else value] for name, value in headers],
+        "headers": [[name, HIDDEN if _is_hidden(name) else value] for name, value in headers],
         **_body(unpacked(call, BODY_KEPT + LONGEST_SECRET), secrets),
         "size": len(call.body or b""),
     }
@@ -55,7 +56,7 @@ def response_text(answer: Answer, secrets: Sequence[str]) -> str:
     shown = {
         "status": answer.status,
         "error": answer.error,
-        "headers": [[name, HIDDEN if HIDDEN_HEADERS.search(name) else value] for name, value in headers],
+        "headers": [[name, HIDDEN if _is_hidden(name) else value] for name, value in headers],
         **_body(answer.body, secrets, answer.truncated),
     }
     return scrub(orjson.dumps(shown).decode(), secrets)
@@ -70,6 +71,12 @@ def scrub(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+@lru_cache(1_024)
+def _is_hidden(header: str) -> bool:
+    return HIDDEN_HEADERS.search(header) is not None
+
+
+@lru_cache(256)  # each of them is looked for in request and answer, and a destination's own in every call that fails
 def _forms(secret: str) -> tuple[str, ...]:
     """The ways a secret may stand in a text; one in a JSON body has been escaped twice by the time it is seen."""
     escaped = orjson.dumps(secret).decode()[1:-1]
