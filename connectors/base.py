@@ -35,7 +35,7 @@ Found = Mapping[str, object]
 ALL_CALLS = " or ".join(f'type = "{call}"' for call in ("track", "identify", "page", "screen", "group", "alias"))
 
 FieldType = Literal["string", "text", "integer", "number", "boolean", "datetime", "object", "password"]
-# What a value is about, for masking and for consent.
+# What a value is about; the catalogue tells it.
 FieldCategory = Literal["", "identifier", "data", "config", "pii", "hashed_pii", "internal"]
 
 
@@ -73,7 +73,7 @@ class Field:
     hashed: Hashed | None = None  # normalised and hashed before the connector sees it
     category: FieldCategory = ""
     dynamic: str = ""  # a key of Connector.choices: the vendor is asked what may be chosen
-    placeholder: str = ""
+    placeholder: str = ""  # what a value may look like, where no default shows it
     is_opaque: bool = False  # handed on unread: it may be given as something that only JSON serialisation opens
 
 
@@ -102,7 +102,8 @@ class BatchRule:
     size_setting: str = ""  # the setting in which the owner chooses a size; 0 there means one event per call
 
 
-# Every payload is covered by exactly one request, or decided without one by an `ItemOutcome` (rejected, filtered).
+# Every payload is covered by exactly one request, or decided without one by an `ItemOutcome`: rejected, filtered, or
+# `retry` with the seconds until it makes sense.
 Built = RequestSpec | SinkRequest | ItemOutcome
 Build = Callable[[Sequence[Payload], Prepared, BuildContext], Sequence[Built]]
 
@@ -127,16 +128,37 @@ class ResolveStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """What an answer says of the payloads that it names by their marks; all others share the one outcome `rest`."""
+
+    outcomes: Mapping[str, ItemOutcome]
+    rest: ItemOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How a job's answer names single payloads: by a mark, which is what is in them and comes back.
+
+    `read` gives None of an answer that names nobody; `Job.read` reads that.
+    """
+
+    mark: Callable[[Payload], str]
+    read: Callable[[RequestSpec, Response], Named | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """How a vendor is asked about work that it took on (`pending`). `read` gives None while the work goes on.
 
-    `read` gets the number of payloads of the job; their outcomes are indexed from 0 in the order they were sent in.
+    `read` gets the number of payloads of the job; their outcomes are indexed from 0 in the order they were sent in. One
+    that is `pending` with another `remote_id` is asked about by that from then on.
     """
 
     build: Callable[[str, Prepared, BuildContext], RequestSpec]
     read: Callable[[RequestSpec, Response, int], list[ItemOutcome] | None]
     poll_interval_s: float = 30.0
     max_wait_s: float = 24 * 3600.0
+    naming: Naming | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +265,6 @@ class Connector:
     idempotency: str = "none"  # none | header:<name> | field:<path>
     ordering: Literal["none", "per_user"] = "none"
     rate_limits: tuple[RateLimit, ...] = ()
-    consent_categories: tuple[str, ...] = ()
     choices: Mapping[str, Choices] = field(default_factory=dict)
     extra: str = ""  # the optional dependency without which a sink's driver cannot run
 

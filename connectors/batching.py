@@ -14,6 +14,8 @@ from connectors.base import BuildContext, Identifiers, Payload
 from connectors.http import SPLIT_REFUSED, ItemOutcome, Outcome, RequestSpec, Response
 
 JsonObject = dict[str, object]
+# Of a person who is to be erased so many e-mails are looked up, where each takes a call of its own.
+MOST_EMAILS = 10
 # What an entry of the request is made by, from a payload and its index.
 Make = Callable[[int, Payload], JsonObject | ItemOutcome]
 
@@ -116,6 +118,12 @@ def forgotten(request: RequestSpec, response: Response) -> list[ItemOutcome] | N
     if response.error is None and response.status == 404:
         return [ItemOutcome(index, Outcome.DELIVERED, 404) for index in request.covers]
     return None
+
+
+def too_many_emails(index: int, most: int) -> ItemOutcome:
+    """Say of one with more e-mails than a vendor without a common search is asked about that some were left out."""
+    said = f"Only the first {most} e-mails of this person were erased; ask for the others by themselves."
+    return refuse(index, "too_many_emails", said)
 
 
 def never_known(index: int, *asked_by: object) -> ItemOutcome:

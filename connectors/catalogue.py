@@ -128,6 +128,7 @@ def _field(field: Field) -> Entry:
         else None,
         "secret": field.secret,
         "default": field.default,
+        "placeholder": field.placeholder,
         "choices": [{"value": value, "label": label} for value, label in field.choices],
         "choices_from_vendor": bool(field.dynamic),
         "is_hashed": field.hashed is not None,
@@ -222,6 +223,8 @@ def _kind(field: Field) -> str:
     said = [kind, *(["secret"] if field.secret else []), *(["hashed"] if field.hashed else [])]
     if field.choices:
         said.append("one of " + ", ".join(f"`{value}`" for value, _ in field.choices))
+    if field.placeholder:
+        said.append(f"such as `{field.placeholder}`")
     return ", ".join(said)
 
 

@@ -11,11 +11,17 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
+
+from connectors import places
 
 Normalise = Callable[[str], str]
 DIGEST_LENGTHS = {"sha256": 64, "md5": 32}
 DIGEST = re.compile(r"[0-9A-Fa-f]+")
+TRUNK_PREFIX = re.compile(r"\(0+\)")  # as in +44 (0)20: dialled at home, no part of the number
+GENDERS = {"f": "f", "female": "f", "woman": "f", "m": "m", "male": "m", "man": "m"}
+FIRST_YEAR = 1900
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,34 +72,37 @@ def google_email(value: str) -> str:
     """Google's own domains ignore dots and what follows a plus sign in the name."""
     text = email(value)
     name, _, domain = text.rpartition("@")
-    return _plain_name(name) + "@" + domain if domain in ("gmail.com", "googlemail.com") else text
+    if domain not in ("gmail.com", "googlemail.com"):
+        return text
+    return name.partition("+")[0].replace(".", "") + "@" + domain
 
 
 def plain_email(value: str) -> str:
-    """Reddit takes dots and what follows a plus sign away at every domain."""
-    text = email(value)
-    name, _, domain = text.rpartition("@")
-    return _plain_name(name) + "@" + domain if text else ""
-
-
-def _plain_name(name: str) -> str:
-    return name.partition("+")[0].replace(".", "")
+    """Reddit takes what follows a plus sign away at every domain, and all but letters and digits of the name."""
+    name, _, domain = email(value).rpartition("@")
+    plain = re.sub(r"[^a-z0-9]", "", name.partition("+")[0])
+    return f"{plain}@{domain}" if plain else ""
 
 
 def phone_digits(value: str) -> str:
-    """Digits alone, without the international prefix; no country is guessed."""
-    return re.sub(r"\D", "", value).removeprefix("00")
+    """Digits alone, without the zeros they begin with; no country is guessed."""
+    return re.sub(r"\D", "", TRUNK_PREFIX.sub("", value)).lstrip("0")
 
 
 def phone_e164(value: str) -> str:
     """A plus sign and digits, where the number says its country; no country is guessed."""
-    text = value.strip()
+    text = TRUNK_PREFIX.sub("", value.strip())
     digits = re.sub(r"\D", "", text)
     if text.startswith("00"):
         digits = digits[2:]
     elif not text.startswith("+"):
         return ""
     return f"+{digits}" if 7 <= len(digits) <= 15 and not digits.startswith("0") else ""
+
+
+def spaced(value: str) -> str:
+    """Lower case, with one space between words (Google)."""
+    return " ".join(value.lower().split())
 
 
 def name(value: str) -> str:
@@ -122,19 +131,28 @@ def postcode(value: str) -> str:
     return text[:5] if re.fullmatch(r"\d{9}", text) else text
 
 
+def state(value: str) -> str:
+    """American states as their code of two letters; regions elsewhere as lower-case letters alone."""
+    return places.state_code(value) or letters(value)
+
+
 def country(value: str) -> str:
-    """Two letters in lower case, or nothing."""
-    text = value.strip().lower()
-    return text if re.fullmatch(r"[a-z]{2}", text) else ""
+    """Countries as their code of two letters in lower case; what is none that we know, as lower-case letters alone."""
+    return places.country_code(value) or letters(value)
 
 
 def gender(value: str) -> str:
     """`m` or `f`, or nothing."""
-    first = value.strip().lower()[:1]
-    return first if first in ("m", "f") else ""
+    return GENDERS.get(value.strip().lower(), "")
 
 
 def birth_date(value: str) -> str:
-    """Give YYYYMMDD of an ISO date, or nothing."""
-    found = re.fullmatch(r"(\d{4})-?(\d{2})-?(\d{2})(?:T.*)?", value.strip())
-    return "".join(found.groups()) if found else ""
+    """Give YYYYMMDD of a date that begins with its year, or nothing."""
+    found = re.fullmatch(r"(\d{4})([-/.]?)(\d{1,2})\2(\d{1,2})(?:[T ].*)?", value.strip())
+    if found is None or (not found[2] and len(found[3] + found[4]) != 4):
+        return ""
+    try:
+        day = date(int(found[1]), int(found[3]), int(found[4]))
+    except ValueError:
+        return ""
+    return day.strftime("%Y%m%d") if day.year >= FIRST_YEAR else ""

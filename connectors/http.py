@@ -98,6 +98,7 @@ class RequestSpec:
     compress: Literal["", "gzip"] = ""
     owners: tuple[int, ...] = ()  # the position in `covers` of each entry of the body, where entries are not one to one
     uses_grant: bool = True  # whether the token or signature of the destination's scheme is added
+    warnings: tuple[tuple[int, str], ...] = ()  # (index, code): known to be wrong with payloads that go all the same
 
     @property
     def is_repeatable(self) -> bool:
@@ -207,6 +208,7 @@ SPLIT_REFUSED = Verdict(
 )
 UNCONFIRMED = _rejected("unconfirmed", "Nobody knows whether this arrived, and sending it twice would do harm.")
 COUNT_MISMATCH = "count_mismatch"
+CONFIG_ERROR = "config_error"  # the destination cannot be used as it is set up
 MISSING_ITEM = _retry("missing_item", "The receiver answered for other events of the batch and not for this one.")
 
 ERRORS: Mapping[str, Verdict] = {
@@ -214,7 +216,7 @@ ERRORS: Mapping[str, Verdict] = {
     SendError.DNS: _retry("dns", "The receiver's name cannot be found."),
     SendError.TLS: _whole(Outcome.DISABLED, "tls_error", "The receiver's certificate cannot be trusted."),
     SendError.TIMEOUT: _retry("timeout", "The receiver did not answer in time."),
-    SendError.BLOCKED: _whole(Outcome.DISABLED, "config_error", "This address is never called; check the URL."),
+    SendError.BLOCKED: _whole(Outcome.DISABLED, CONFIG_ERROR, "This address is never called; check the URL."),
     SendError.INCOMPLETE: _retry("incomplete", "The receiver's answer broke off."),
     SendError.SEND: _retry("send", "The connection broke while sending."),
 }
@@ -227,7 +229,8 @@ def interpret(request: RequestSpec, response: Response) -> list[ItemOutcome]:
     if response.error is None and 200 <= status < 300:
         if status == 207:
             return _interpret_each(request, response)
-        return [_delivered(index, status) for index in request.covers]
+        items = [_delivered(index, status) for index in request.covers]
+        return _warned(request, items) if request.warnings else items
     verdict = judge(response, len(request.covers), request.is_repeatable)
     wait = retry_after_of(response, verdict.outcome)
     message = _message(verdict, response)
@@ -305,6 +308,13 @@ def _interpret_each(request: RequestSpec, response: Response) -> list[ItemOutcom
 
 def _locked_out(item: ItemOutcome) -> ItemOutcome:
     return replace(item, outcome=LOCKED_OUT.outcome, message=f"403: {LOCKED_OUT.advice}", scope=LOCKED_OUT.scope)
+
+
+def _warned(request: RequestSpec, items: Sequence[ItemOutcome]) -> list[ItemOutcome]:
+    return [
+        replace(item, warnings=tuple(dict.fromkeys(code for index, code in request.warnings if index == item.index)))
+        for item in items
+    ]
 
 
 def warn_if_fewer(items: Sequence[ItemOutcome], accepted_count: int) -> list[ItemOutcome]:

@@ -20,6 +20,12 @@ TEXTS = ("type", "event", "name", "user_id", "anonymous_id", "group_id", "previo
 OBJECTS = ("properties", "traits", "context")
 CODE_IN_BODY = re.compile(rb"\s*Code: (\d{1,5})\.")
 BUSY_SECONDS = 10.0
+COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
+CHANGES = {
+    "create_table": ("table_not_created", "ClickHouse does not create the table (code {}); make it yourself."),
+    "add_columns": ("columns_not_added", "ClickHouse does not add the columns (code {}); add them yourself."),
+}
 
 # A row, or one of the rows, is at fault.
 ROW_CODES = frozenset(
@@ -48,6 +54,7 @@ class Server:
     headers: Headers
     table: str  # quoted
     definition: str  # empty: the table is the owner's business
+    is_growing: bool  # columns that it lacks are added
     options: tuple[tuple[str, str], ...]
 
 
@@ -62,6 +69,7 @@ def prepare(settings: Settings) -> Server:
         auth.headers(auth.basic(), settings),
         table,
         definition_of(table, str(settings.get("json_type") or "String")) if settings.get("create_table") else "",
+        settings.get("add_columns") is True,
         tuple(options),
     )
 
@@ -123,9 +131,46 @@ def build_table(payloads: Sequence[Payload], found: Found, server: Server, conte
 
 
 def read_table(request: RequestSpec, response: Response) -> object | ItemOutcome:
-    """Whether the table is there now; else what that means for those who wait for it."""
+    """Whether table or columns are there now; else what that means for those who wait for them."""
     outcome = read_answer(request, response)[0]
     return True if outcome.outcome is Outcome.DELIVERED else outcome
+
+
+def new_columns(payload: Payload, server: Server) -> list[str]:
+    """Name the columns that the mapping fills beside the usual ones, with the type that the value would have."""
+    usual = {"id", "timestamp", "received_at", *TEXTS, *OBJECTS}
+    given = object_of(payload.get("columns")).items() if server.is_growing else ()
+    return sorted(
+        f"`{name}` Nullable({type_of(value)})" for name, value in given if name not in usual and COLUMN.fullmatch(name)
+    )
+
+
+def type_of(value: object) -> str:
+    """Choose a column's type by the first value that it is to hold; a later one that does not fit is rejected."""
+    if isinstance(value, bool):
+        return "Bool"
+    if isinstance(value, int):
+        return "Int64" if -(2**63) <= value < 2**63 else "Float64"
+    if isinstance(value, float):
+        return "Float64"
+    return "DateTime64(3, 'UTC')" if isinstance(value, str) and MOMENT.fullmatch(value) else "String"
+
+
+def columns_key(payload: Payload, server: Server) -> str | None:
+    """Remember by table and columns that they are there."""
+    columns = new_columns(payload, server)
+    return f"{server.table} {' '.join(columns)}" if columns else None
+
+
+def build_columns(
+    payloads: Sequence[Payload], found: Found, server: Server, context: BuildContext
+) -> RequestSpec | None:
+    """Add the columns that are missing; those that are there stay as they are, whatever their type."""
+    columns = new_columns(payloads[0], server)
+    if not columns:
+        return None
+    text = f"ALTER TABLE {server.table} " + ", ".join(f"ADD COLUMN IF NOT EXISTS {each}" for each in columns)
+    return RequestSpec("POST", server.url, server.headers, text, "raw", endpoint_label="add_columns")
 
 
 def build_test(server: Server, context: BuildContext) -> RequestSpec:
@@ -173,9 +218,9 @@ def read_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
         reason, said = "too_many_parts" if code == 252 else "too_busy", "ClickHouse cannot keep up with the inserts."
         found = for_all(request, response, verdict(Outcome.THROTTLED, reason, said))
         return [replace(item, retry_after_s=BUSY_SECONDS if wait is None else wait) for item in found]
-    if request.endpoint_label == "create_table" and code not in RETRY_CODES:
-        said = f"ClickHouse does not create the table (code {code}); make it yourself."
-        return for_all(request, response, verdict(Outcome.DISABLED, "table_not_created", said))
+    if request.endpoint_label in CHANGES and code not in RETRY_CODES:
+        reason, said = CHANGES[request.endpoint_label]
+        return for_all(request, response, verdict(Outcome.DISABLED, reason, said.format(code)))
     if code in ROW_CODES:
         return _unreadable(request, response, code)
     reason = "trouble" if code in RETRY_CODES else "unknown_code"

@@ -1,16 +1,22 @@
-"""Google Analytics 4's requests and answers: events of one person at a time, and deletions through the older API."""
+"""Google Analytics 4's requests and answers: events of one person at a time, and deletions through the older API.
+
+Google says yes to everything that is sent to be recorded, so one request of a hundred is also shown to its validation
+server before: in a look-up, chosen by the id of its first message, so that a repetition is not drawn anew. What it
+finds goes into the request as warnings on the events; that it cannot be asked holds up nothing.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from connectors import auth, fields
-from connectors.answers import for_all, list_of, object_of, parsed, verdict, words
+from connectors.answers import for_all, index_of, list_of, member, members, object_of, parsed, verdict, words
 from connectors.base import BuildContext, Built, Found, Identifiers, Payload, ResolveStep, Settings
-from connectors.batching import JsonObject, gather, ids_of, refuse, told_apart, unknown_people
+from connectors.batching import JsonObject, found_in, gather, ids_of, refuse, told_apart, unknown_people
 from connectors.destinations import _ga4_events as events
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, interpret
 from connectors.moments import is_older, microseconds_of
@@ -23,8 +29,10 @@ BASE_URLS = {
 GRANT = auth.ServiceAccount(scopes=("https://www.googleapis.com/auth/analytics.user.deletion",))
 SCHEMES = (auth.query("api_secret"), auth.service_account(GRANT))
 OLDEST_DAYS = 3
+ONE_OF = 100  # so many requests is shown to the validation server too
 APP_INSTANCE = re.compile(r"[0-9a-fA-F]{32}")
 PLACE = re.compile(r"(?:events\[|index: \[)(\d{1,4})\]")
+CODE = re.compile(r"[A-Z_]{1,40}")
 # Of one person's devices so many can be erased.
 MOST_DEVICES = 10
 # What is said once in a request, for all of its events.
@@ -74,7 +82,43 @@ def build(payloads: Sequence[Payload], stream: Stream, context: BuildContext) ->
         body["validation_behavior"] = "ENFORCE_RECOMMENDATIONS"
     label = "validate" if stream.is_trial else "collect"
     request = RequestSpec("POST", stream.url, (), body, "json", covers, endpoint_label=label, uses_grant=False)
+    request.warnings = tuple(_warnings(found_in(context, covers[0], "sample"), covers))
     return [*decided, request]
+
+
+def build_sample(
+    payloads: Sequence[Payload], found: Found, stream: Stream, context: BuildContext
+) -> RequestSpec | None:
+    """Show the request to the validation server, where it is the one of so many that is shown."""
+    if stream.is_trial or zlib.crc32(context.message_ids[0].encode("utf-8", "surrogatepass")) % ONE_OF:
+        return None
+    for one in build(payloads, stream, context):
+        if isinstance(one, RequestSpec):
+            return replace(one, url=stream.test_url, endpoint_label="sample")
+    return None
+
+
+def read_sample(request: RequestSpec, response: Response) -> object:
+    """Give each objection: the place of its event, or -1 for the request as a whole, and its code."""
+    return [[-1 if place is None else place, code] for place, code, _ in _objections(request, response)]
+
+
+def _warnings(sampled: object, covers: Sequence[int]) -> Iterator[tuple[int, str]]:
+    for one in list_of(sampled):
+        code, place = words(member(one, 1)), index_of(member(one, 0), len(covers))
+        for index in covers if place is None else (covers[place],):
+            yield index, f"validation_{code}"
+
+
+def _objections(request: RequestSpec, response: Response) -> Iterator[tuple[int | None, str, str]]:
+    """Read what the validation server finds: where, the code, and its words."""
+    if response.error is not None or not 200 <= response.status < 300:
+        return
+    for message in members(parsed(response), "validationMessages"):
+        said, code = words(message.get("description")), words(message.get("validationCode"))
+        place = PLACE.search(f"{words(message.get('fieldPath'))} {said}")
+        where = index_of(place.group(1), len(list_of(member(request.body, "events")))) if place else None
+        yield where, code.lower() if CODE.fullmatch(code) else "failed", said or "Google finds a mistake in this event."
 
 
 def _person(payload: Payload, stream: Stream) -> JsonObject:
@@ -175,15 +219,12 @@ def read_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
     is_success = response.error is None and 200 <= response.status < 300
     if not is_success or request.endpoint_label not in ("validate", "test"):
         return interpret(request, response)
-    messages = [object_of(one) for one in list_of(object_of(parsed(response)).get("validationMessages"))]
     seen = ItemOutcome(0, Outcome.DELIVERED, response.status, warnings=("validated_only",))
     faults: dict[int, ItemOutcome] = {}
-    for message in messages:
-        said = words(message.get("description")) or "Google finds a mistake in this event."
-        place = PLACE.search(f"{words(message.get('fieldPath'))} {said}")
-        if place is None or int(place.group(1)) >= len(request.covers):
+    for place, _, said in _objections(request, response):
+        if place is None:
             return for_all(request, response, verdict(Outcome.REJECTED, "invalid", said))
-        faults[int(place.group(1))] = refuse(0, "invalid", f"{response.status}: {said}", response.status)
+        faults[place] = refuse(0, "invalid", f"{response.status}: {said}", response.status)
     return told_apart(request, faults, seen)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from connectors import answers
+from connectors import answers, places
 from connectors.base import BuildContext, Found, Payload
 from connectors.batching import gather, refuse
 from connectors.destinations import _ads as ads
@@ -14,7 +14,7 @@ from connectors.moments import moment_of
 
 BASE_URLS = {"api": "https://googleads.googleapis.com"}
 # The version of the API that these requests are written for; Google ends one after about a year.
-VERSION = "v22"
+VERSION = "v23"
 MOST_CONVERSIONS, MOST_MEMBERS = 2_000, 10_000
 DAYS, DAYS_OF_CALLS = 90, 63
 CONSENT = ("ad_user_data", "ad_personalization")
@@ -44,27 +44,21 @@ def consent(payload: Payload) -> ads.JsonObject:
     return {"consent": told} if told else {}
 
 
-def identifiers(payload: Payload) -> list[ads.JsonObject]:
+MEMBER_ADDRESS = {"first_name": "hashedFirstName", "last_name": "hashedLastName", "postal_code": "postalCode"}
+# What Google takes in adjustments of conversions alone.
+WHOLE_ADDRESS = {**MEMBER_ADDRESS, "street": "hashedStreetAddress", "city": "city", "state": "state"}
+
+
+def identifiers(payload: Payload, address: Mapping[str, str] = MEMBER_ADDRESS) -> list[ads.JsonObject]:
     """Name a person by digests; an address counts only when it is whole."""
     found: list[ads.JsonObject] = []
     if payload.get("email"):
         found.append({"hashedEmail": payload["email"]})
     if payload.get("phone"):
         found.append({"hashedPhoneNumber": payload["phone"]})
-    needed = ("first_name", "last_name", "country", "postal_code")
-    if all(payload.get(key) for key in needed):
-        address = ads.present(
-            payload,
-            {
-                "first_name": "hashedFirstName",
-                "last_name": "hashedLastName",
-                "street": "hashedStreetAddress",
-                "city": "city",
-                "state": "state",
-                "postal_code": "postalCode",
-            },
-        )
-        found.append({"addressInfo": {**address, "countryCode": str(payload["country"]).upper()}})
+    country = places.country_code(str(payload.get("country") or ""))
+    if country and all(payload.get(key) for key in MEMBER_ADDRESS):
+        found.append({"addressInfo": {**ads.present(payload, address), "countryCode": country.upper()}})
     return found
 
 
@@ -150,7 +144,7 @@ def build_enhancements(payloads: Sequence[Payload], customer: Customer, context:
     """Add people to orders that are known already."""
 
     def make(index: int, payload: Payload) -> ads.JsonObject | ItemOutcome:
-        people = identifiers(payload)
+        people = identifiers(payload, WHOLE_ADDRESS)
         if not people:
             return refuse(index, "no_identifier", "An enhancement needs an e-mail, a phone or a whole address.")
         adjustment: ads.JsonObject = {
@@ -244,11 +238,12 @@ def _base(customer: Customer) -> str:
 
 
 def read_members(request: RequestSpec, response: Response) -> object:
-    """Give the places of people whom Google refuses, among those who were handed over."""
+    """Give the people whom Google refuses by their places among those handed over, with its words."""
     if not 200 <= response.status < 300:
         return interpret_answer(request, response)[0]
     failure = answers.member(answers.parsed(response), "partialFailureError")
-    return sorted(_places(failure, "operations", 10**6))
+    refused = _places(failure, "operations", MOST_MEMBERS)
+    return {str(place): found[1] if found is not None else "" for place, found in sorted(refused.items())}
 
 
 def build_list(payloads: Sequence[Payload], customer: Customer, context: BuildContext) -> list[Built]:
@@ -256,16 +251,17 @@ def build_list(payloads: Sequence[Payload], customer: Customer, context: BuildCo
     built: list[Built] = []
     covers: list[int] = []
     found = context.found[0] if context.found else {}
-    refused = found.get("added")
-    failed = set(refused) if isinstance(refused, list) else set()
+    failed = answers.object_of(found.get("added"))
     place = -1
     for index, payload in enumerate(payloads):
         if not identifiers(payload):
             built.append(refuse(index, "no_identifier", "A member needs an e-mail, a phone or a whole address."))
             continue
         place += 1
-        if place in failed:
-            built.append(refuse(index, "member_refused", "Google does not take this person."))
+        if str(place) in failed:
+            said = answers.words(failed[str(place)])
+            message = "Google does not take this person." + (f" ({said})" if said else "")
+            built.append(refuse(index, "member_refused", message))
         elif not found.get("job"):
             built.append(refuse(index, "job_missing", "Google opened no job."))
         else:

@@ -214,6 +214,8 @@ SCOPES = answers.verdict(Outcome.DISABLED, "missing_scopes", "The app lacks a pe
 EXPIRED = answers.verdict(Outcome.UNAUTHORIZED, "unauthorized", "HubSpot refuses the token.")
 AMONG = answers.verdict(Outcome.TOO_LARGE, "batch_refused", "HubSpot refuses some of these and does not say which.")
 SILENT = answers.verdict(Outcome.REJECTED, "silent_failure", "HubSpot answered without saying what became of this.")
+GONE = answers.verdict(Outcome.REJECTED, "record_missing", "HubSpot has no such contact any more.")
+UNHEARD = answers.verdict(Outcome.RETRY, "missing_item", "HubSpot did not answer for this.")
 DAILY = answers.verdict(Outcome.THROTTLED, "daily_limit", "The account's daily limit of calls is used up.")
 # HubSpot's daily limit ends at midnight of the account's own zone, which it does not tell.
 DAILY_WAIT_S = 3_600.0
@@ -239,24 +241,62 @@ def interpret_answer(request: RequestSpec, response: Response) -> list[ItemOutco
     return answers.with_words(request, response, said) if said else interpret(request, response)
 
 
+def _of_list(request: RequestSpec, response: Response, answer: object) -> list[ItemOutcome]:
+    """Read a change of a list, which names the contacts that were not there."""
+    missing = {answers.words(one) for one in answers.list_of(answers.member(answer, "recordIdsMissing"))}
+    sent = [
+        one
+        for key in ("recordIdsToAdd", "recordIdsToRemove")
+        for one in answers.list_of(answers.member(request.body, key))
+    ]
+    failed = {place: (GONE, "") for place, one in enumerate(sent) if str(one) in missing}
+    return answers.partial(request, response, failed)
+
+
 def _of_batch(request: RequestSpec, response: Response, answer: object) -> list[ItemOutcome]:
+    if request.endpoint_label == "lists/memberships":
+        return _of_list(request, response, answer)
     results, errors = answers.members(answer, "results"), answers.members(answer, "errors")
     if not errors and not results and "batch" in request.endpoint_label:
         return answers.for_all(request, response, SILENT)
     failed: dict[int, tuple[Verdict, str]] = {}
     unplaced = ""
     for error in errors:
-        said, places = answers.words(error.get("message")), _places(error, len(request.covers))
+        said, places = answers.words(error.get("message")), _places(request, error)
         failed |= dict.fromkeys(places, (REFUSED, said))
         if not places:
             unplaced = said or REFUSED.advice
     if unplaced and len(request.covers) == 1:
         return answers.for_all(request, response, REFUSED, unplaced)
+    done = {place for result in results for place in _traced(result.get("objectWriteTraceId"), len(request.covers))}
+    if done and not unplaced:
+        unheard = set(range(len(request.covers))) - done - failed.keys()
+        failed |= dict.fromkeys(unheard, (UNHEARD, ""))
     return answers.partial(request, response, failed, AMONG if unplaced else None)
 
 
-def _places(error: Mapping[str, object], count: int) -> list[int]:
-    """Find the payloads that an error is about; none where HubSpot does not say."""
-    traces = answers.list_of(answers.member(error.get("context"), "objectWriteTraceId"))
-    parts = [part for trace in traces for part in answers.words(trace).split(",")]
+def _places(request: RequestSpec, error: Mapping[str, object]) -> list[int]:
+    """Find the payloads that an error is about, by trace ids or the ends of an association; none where it is mute."""
+    context, count = error.get("context"), len(request.covers)
+    traced = [
+        place
+        for trace in answers.list_of(answers.member(context, "objectWriteTraceId"))
+        for place in _traced(trace, count)
+    ]
+    ends = [
+        {answers.words(one) for one in answers.list_of(answers.member(context, key))}
+        for key in ("fromObjectId", "toObjectId")
+    ]
+    if traced or not any(ends):
+        return traced
+    return [
+        place
+        for place, one in enumerate(answers.members(request.body, "inputs")[:count])
+        if all(not ids or answers.member(one, end, "id") in ids for end, ids in zip(("from", "to"), ends, strict=True))
+    ]
+
+
+def _traced(trace: object, count: int) -> list[int]:
+    """Read a trace id: the places of the payloads that an input stands for."""
+    parts = answers.words(trace).split(",")
     return [place for part in parts if (place := answers.index_of(part, count)) is not None]

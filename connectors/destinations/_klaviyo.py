@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from connectors import answers
-from connectors.base import BuildContext, Found, Payload, ResolveStep
+from connectors.base import BuildContext, Found, Named, Naming, Payload, ResolveStep
 from connectors.batching import found_in
-from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
+from connectors.http import COUNT_MISMATCH, Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 
 BASE_URLS = {"api": "https://a.klaviyo.com"}
 # The version of the API that these requests are written for.
 REVISION = "2025-01-15"
+MOST_PROFILES = 10_000
 IDENTIFIERS = ("email", "phone_number", "external_id", "anonymous_id")
 TEXTS = ("first_name", "last_name", "organization", "title", "image")
 POINTER = re.compile(r"/data/(\d+)(/|$)")
@@ -73,18 +75,26 @@ def _split(payloads: Sequence[Payload], keys: Sequence[str] = IDENTIFIERS) -> tu
     return decided, tuple(index for index, payload in enumerate(payloads) if named(payload, keys))
 
 
+def mark_of(payload: Payload) -> str:
+    """Give what a profile of an import is known again by: all that says who it is."""
+    known = named(payload)
+    return json.dumps({key: str(value).lower() if key == "email" else str(value) for key, value in known.items()})
+
+
 def build_import(payloads: Sequence[Payload], account: Account, context: BuildContext) -> list[Built]:
     """Import profiles as a job; of a person who comes twice the later one counts, as Klaviyo takes each once."""
     built, covers = _split(payloads)
     if not covers:
         return built
-    latest = {tuple(sorted(named(payloads[index]).items(), key=str)): index for index in covers}
-    profiles = [_profile(payloads[index]) for index in sorted(latest.values())]
+    owners = sorted({mark_of(payloads[index]): place for place, index in enumerate(covers)}.values())
+    profiles = [_profile(payloads[covers[place]]) for place in owners]
     data: JsonObject = {"type": "profile-bulk-import-job", "attributes": {"profiles": {"data": profiles}}}
     if payloads[covers[0]].get("list_id"):
         listed = [{"type": "list", "id": payloads[covers[0]]["list_id"]}]
         data["relationships"] = {"lists": {"data": listed}}
-    return [*built, post(account, "/profile-bulk-import-jobs", {"data": data}, covers)]
+    request = post(account, "/profile-bulk-import-jobs", {"data": data}, covers)
+    request.owners = tuple(owners) if len(owners) < len(covers) else ()
+    return [*built, request]
 
 
 def build_events(payloads: Sequence[Payload], account: Account, context: BuildContext) -> list[Built]:
@@ -267,28 +277,79 @@ def interpret_answer(request: RequestSpec, response: Response) -> list[ItemOutco
 
 
 def _blamed(request: RequestSpec, answer: object) -> dict[int, tuple[Verdict, str]]:
-    """Find the entries that errors point at. An import leaves out repeats, so there positions may not be the same."""
-    if request.endpoint_label == "profile-bulk-import-jobs":
-        return {}
+    """Find the entries that errors point at; an import leaves out repeats, which go out again with the others."""
     blamed = {}
     for error in answers.members(answer, "errors"):
         found = POINTER.search(answers.words(answers.member(error.get("source"), "pointer")))
-        place = answers.index_of(found.group(1), len(request.covers)) if found else None
+        count = len(request.owners or request.covers)
+        place = answers.index_of(found.group(1), count) if found else None
         if place is not None:
-            blamed[place] = (REFUSED, answers.words(error.get("detail")))
+            blamed[request.owners[place] if request.owners else place] = (REFUSED, answers.words(error.get("detail")))
     return blamed
 
 
+ERRORS, VAGUE = "import-errors", "vague-import-errors"
+# Each error holds a whole profile, and of a long answer only the beginning is read.
+ERRORS_A_PAGE = 20
+LONGEST_MARK = 900  # of a page of errors, with the id of its job
+
+
+def ask_job(job_id: str, account: Account, context: BuildContext) -> RequestSpec:
+    """Ask how far an import has come, or for a page of the errors in it."""
+    job, _, page = job_id.partition("|")
+    url = f"{account.url}/profile-bulk-import-jobs/{quote(job, safe='')}"
+    if not page:
+        return RequestSpec("GET", url, account.headers, endpoint_label="profile-bulk-import-jobs/job")
+    kind, _, cursor = page.partition("|")
+    url += f"/import-errors?page[size]={ERRORS_A_PAGE}" + (f"&page[cursor]={quote(cursor, safe='')}" if cursor else "")
+    return RequestSpec("GET", url, account.headers, endpoint_label=f"profile-bulk-import-jobs/{kind}")
+
+
 def read_job(request: RequestSpec, response: Response, count: int) -> list[ItemOutcome] | None:
-    """Read an import that has ended; when only some failed, Klaviyo says which elsewhere: all carry a warning."""
-    answer = answers.parsed(response)
-    attributes = answers.member(answer, "data", "attributes")
+    """Read an import that has ended; where profiles failed, their errors are asked for next."""
+    everyone = RequestSpec(request.method, request.url, covers=tuple(range(count)))
+    if not request.endpoint_label.endswith("/job"):
+        # What has been imported and can no longer be read is not imported a second time.
+        done = answers.delivered(everyone, response)
+        return answers.warned(done, COUNT_MISMATCH) if 400 <= response.status < 500 else None
+    attributes = answers.member(answers.parsed(response), "data", "attributes")
     status = answers.words(answers.member(attributes, "status"))
     if not 200 <= response.status < 300 or status not in ("complete", "cancelled"):
         return None
-    everyone = RequestSpec(request.method, request.url, covers=tuple(range(count)))
-    failures, done = (answers.member(attributes, key) for key in ("failed_count", "completed_count"))
-    if status == "cancelled" or (isinstance(failures, int) and failures > 0 and done == 0):
+    if status == "cancelled":
         return answers.for_all(everyone, response, FAILED, status)
-    delivered = answers.delivered(everyone, response)
-    return answers.warned(delivered, "count_mismatch") if failures else delivered
+    failures = answers.member(attributes, "failed_count")
+    if type(failures) is int and failures > 0:
+        return answers.pending(everyone, response, f"{unquote(request.url.rpartition('/')[2])}|{ERRORS}")
+    return answers.delivered(everyone, response)
+
+
+def read_errors(request: RequestSpec, response: Response) -> Named | None:
+    """Read a page of an import's errors; each holds the profile that it is about, as it was sent."""
+    kind = request.endpoint_label.rpartition("/")[2]
+    if kind not in (ERRORS, VAGUE) or not 200 <= response.status < 300:
+        return None
+    answer = answers.parsed(response)
+    errors = answers.members(answer, "data")
+    named_ones: dict[str, ItemOutcome] = {}
+    for error in errors:
+        about = answers.object_of(answers.member(error, "attributes", "original_payload"))
+        about = answers.object_of(about.get("attributes")) or about
+        if named(about):
+            said = answers.words(answers.member(error, "attributes", "detail"))
+            named_ones[mark_of(about)] = answers.item(0, response, REFUSED, said)
+        else:
+            kind = VAGUE
+    following = parse_qs(urlsplit(answers.words(answers.member(answer, "links", "next"))).query).get(
+        "page[cursor]", [""]
+    )[0]
+    job = unquote(urlsplit(request.url).path.split("/")[-2])
+    mark = f"{job}|{kind}|{following}"
+    if following and len(mark) <= LONGEST_MARK:
+        return Named(named_ones, ItemOutcome(0, Outcome.PENDING, response.status, remote_id=mark))
+    is_told = answer is not None and kind == ERRORS and bool(errors or "cursor" in request.url) and not following
+    warnings = () if is_told else (COUNT_MISMATCH,)
+    return Named(named_ones, ItemOutcome(0, Outcome.DELIVERED, response.status, warnings=warnings))
+
+
+NAMING = Naming(mark_of, read_errors)

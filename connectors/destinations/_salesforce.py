@@ -1,9 +1,7 @@
-"""Salesforce's REST, composite and bulk calls, and what its errors mean."""
+"""Salesforce's REST and composite calls, and what its errors mean."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -142,95 +140,6 @@ def build_composite(payloads: Sequence[Payload], org: Org, context: BuildContext
         path = f"/composite/sobjects/{kind}/{external}"
         built.append(call(org, "PATCH", path, body, tuple(covers), "composite/sobjects"))
     return built
-
-
-def create_job(payloads: Sequence[Payload], found: Found, org: Org, context: BuildContext) -> RequestSpec | None:
-    """Open a bulk job, which the payloads of a batch share."""
-    first = payloads[0]
-    operation = str(first.get("operation") or "upsert")
-    if operation == "upsert" and not first.get("external_id_field"):
-        return None
-    body: JsonObject = {
-        "object": first["object"],
-        "contentType": "CSV",
-        "operation": "insert" if operation == "create" else operation,
-        "lineEnding": "LF",
-    }
-    if operation == "upsert":
-        body["externalIdFieldName"] = first["external_id_field"]
-    return call(org, "POST", "/jobs/ingest", body, (0,), "jobs/ingest")
-
-
-def read_job_id(request: RequestSpec, response: Response) -> object:
-    """Give the id of the job that was opened."""
-    if not 200 <= response.status < 300:
-        return interpret_answer(request, response)[0]
-    return answers.words(answers.member(answers.parsed(response), "id")) or None
-
-
-def read_upload(request: RequestSpec, response: Response) -> object:
-    """Tell that the records have arrived."""
-    return True if 200 <= response.status < 300 else interpret_answer(request, response)[0]
-
-
-def upload(payloads: Sequence[Payload], found: Found, org: Org, context: BuildContext) -> RequestSpec | None:
-    """Hand over the records; what is null on purpose is written `#N/A`."""
-    if not found.get("job"):
-        return None
-    external = str(payloads[0].get("external_id_field") or "")
-    rows = []
-    for payload in payloads:
-        row = values_of(payload)
-        if external and payload.get("external_id") is not None:
-            row[external] = payload["external_id"]
-        own = payload.get("fields")
-        nulls = [str(key) for key, value in own.items() if value is None] if isinstance(own, Mapping) else []
-        rows.append({**row, **dict.fromkeys(nulls, "#N/A")})
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
-    path = f"{org.url}/jobs/ingest/{quote(str(found['job']), safe='')}/batches"
-    headers = (*org.headers, ("content-type", "text/csv; charset=UTF-8"))
-    return RequestSpec("PUT", path, headers, text.getvalue(), "raw", (0,), 60.0, endpoint_label="jobs/ingest/batches")
-
-
-def _cell(value: object) -> object:
-    return ("true" if value else "false") if isinstance(value, bool) else value
-
-
-NO_JOB = "Salesforce opened no job; to create or update in bulk, an external id field must be named."
-
-
-def build_close(payloads: Sequence[Payload], org: Org, context: BuildContext) -> list[Built]:
-    """Close the job, upon which Salesforce begins with it."""
-    covers = tuple(range(len(payloads)))
-    job = found_in(context, 0, "job")
-    if not job:
-        return [refuse(index, "job_missing", NO_JOB) for index in covers]
-    path = f"/jobs/ingest/{quote(str(job), safe='')}"
-    return [call(org, "PATCH", path, {"state": "UploadComplete"}, covers, "jobs/ingest/close")]
-
-
-def ask_job(job_id: str, org: Org, context: BuildContext) -> RequestSpec:
-    """Ask how far a job has come."""
-    return call(org, "GET", f"/jobs/ingest/{quote(job_id, safe='')}", None, (0,), "jobs/ingest/state")
-
-
-def read_job(request: RequestSpec, response: Response, count: int) -> list[ItemOutcome] | None:
-    """Read a job that has ended; of records that failed it says the number alone: then all carry a warning."""
-    answer = answers.parsed(response)
-    state = answers.words(answers.member(answer, "state"))
-    if not 200 <= response.status < 300 or state not in ("JobComplete", "Failed", "Aborted"):
-        return None
-    everyone = RequestSpec(request.method, request.url, covers=tuple(range(count)))
-    failures = answers.member(answer, "numberRecordsFailed")
-    failed = failures if isinstance(failures, int) else 0
-    if state != "JobComplete" or failed >= count > 0:
-        return answers.for_all(everyone, response, REFUSED, answers.words(answers.member(answer, "errorMessage")))
-    done = answers.delivered(everyone, response)
-    return answers.warned(done, "count_mismatch") if failed else done
 
 
 REFUSED = answers.verdict(Outcome.REJECTED, "record_refused", "Salesforce does not take this record.")

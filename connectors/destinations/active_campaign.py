@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
 
 from connectors import answers, auth, fields
@@ -35,7 +35,7 @@ from connectors.base import (
     ResolveStep,
     Settings,
 )
-from connectors.batching import found_in, never_known
+from connectors.batching import MOST_EMAILS, found_in, never_known, refuse, too_many_emails
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 
 BASE_URLS = {
@@ -151,8 +151,7 @@ def _related(
     for index, _ in enumerate(payloads):
         contact_id = found_in(context, index, "contact_id")
         if not contact_id:
-            message = "ActiveCampaign gave no contact."
-            built.append(ItemOutcome(index, Outcome.REJECTED, reason="contact_missing", message=message))
+            built.append(refuse(index, "contact_missing", "ActiveCampaign gave no contact."))
         else:
             body: JsonObject = {key: {"contact": contact_id, **values[index]}}
             built.append(post(account, path, body, (index,), path.strip("/")))
@@ -207,8 +206,7 @@ def build_pages(payloads: Sequence[Payload], account: Account, context: BuildCon
     """Track visits of pages."""
     if not account.account_id:
         message = "Page views need the account id in the destination's settings."
-        refused = ItemOutcome(0, Outcome.REJECTED, reason="account_id_missing", message=message)
-        return [replace(refused, index=index) for index, _ in enumerate(payloads)]
+        return [refuse(index, "account_id_missing", message) for index, _ in enumerate(payloads)]
     built: list[Built] = []
     for index, payload in enumerate(payloads):
         query = urlencode({"actid": account.account_id, "e": payload["email"], "u": payload["url"]})
@@ -217,26 +215,30 @@ def build_pages(payloads: Sequence[Payload], account: Account, context: BuildCon
     return built
 
 
-def find_person(
-    payloads: Sequence[Payload], found: Found, account: Account, context: BuildContext
-) -> RequestSpec | None:
-    """Look a person up by e-mail."""
-    emails = payloads[0].get("emails")
-    if not isinstance(emails, list | tuple) or not emails:
-        return None
-    url = f"{account.url}/contacts?email={quote(str(emails[0]), safe='')}"
-    return RequestSpec("GET", url, account.headers, endpoint_label="contacts")
+def finding_person(place: int) -> ResolveStep:
+    """Make the step that looks a person up by one of their e-mails."""
+
+    def ask(payloads: Sequence[Payload], found: Found, account: Account, context: BuildContext) -> RequestSpec | None:
+        emails = payloads[0].get("emails")
+        if not isinstance(emails, list | tuple) or place >= len(emails):
+            return None
+        url = f"{account.url}/contacts?email={quote(str(emails[place]), safe='')}"
+        return RequestSpec("GET", url, account.headers, endpoint_label="contacts")
+
+    return ResolveStep(f"contact_{place}", ask, answers.found_at("contacts", 0, "id"))
 
 
 def build_deletion(people: Sequence[Identifiers], account: Account, context: BuildContext) -> list[Built]:
     """Delete the contacts that were found."""
     built: list[Built] = []
     for index, person in enumerate(people):
-        contact_id = found_in(context, index, "contact_id")
-        if contact_id:
+        known = dict.fromkeys(found_in(context, index, f"contact_{place}") for place in range(MOST_EMAILS))
+        for contact_id in filter(None, known):
             url = f"{account.url}/contacts/{quote(str(contact_id), safe='')}"
             built.append(RequestSpec("DELETE", url, account.headers, covers=(index,), endpoint_label="delete"))
-        else:
+        if len(person.emails) > MOST_EMAILS:
+            built.append(too_many_emails(index, MOST_EMAILS))
+        elif not any(known):
             built.append(never_known(index, *person.emails))
     return built
 
@@ -385,7 +387,7 @@ connector = Connector(
     delete=Deletion(
         max_people=50,
         build=build_deletion,
-        resolve=(ResolveStep("contact_id", find_person, answers.found_at("contacts", 0, "id")),),
+        resolve=tuple(map(finding_person, range(MOST_EMAILS))),
     ),
     interpret=interpret_answer,
     auth=(SCHEME,),

@@ -1,216 +1,50 @@
 """Attentive: subscribers and what they do, for SMS and e-mail marketing.
 
 **What you need.** The API key of a private app (Marketplace → Create app) with the permissions of what you map. To
-subscribe people also the id of a sign-up unit, which Attentive's support tells.
+subscribe people also the id of a sign-up unit (Sign-up Units → ID); without one, Attentive looks for the one unit that
+fits the person's locale and the kind of subscription.
 
 **What is sent.** Identify calls set custom attributes, or tie a person's other names to their phone or e-mail. Track
 calls become custom events; "Product Viewed", "Product Added" and "Order Completed" become Attentive's own commerce
 events. People can be subscribed and unsubscribed. A person is named by phone with its country, e-mail, or an external
 identifier.
 
-**Limits.** Attentive takes about a hundred requests a second for each kind, and no event that is more than twelve hours
-old. Property names with quotes, commas, braces or brackets are refused there; the hub takes these characters out.
+**Limits.** Attentive takes about a hundred requests a second for each kind. An event that is more than twelve hours old
+starts no journey there, so the hub does not send it. Names of events with quotes, commas, brackets of any kind,
+backslashes or bars are refused there, and names of properties with most of these; the hub takes these characters out.
+To be unsubscribed a person must be named by phone (for SMS) or e-mail; to be tied, by two identifiers. Deletion takes
+Attentive up to thirty days.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-
-from connectors import answers, auth, fields
+from connectors import auth, fields
 from connectors.base import (
     Action,
     BuildContext,
     Connector,
     Deletion,
     Field,
-    Identifiers,
-    Payload,
     Preset,
     RateLimit,
     Settings,
 )
-from connectors.batching import refuse, unknown_person
-from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
-from connectors.moments import is_older
+from connectors.destinations import _attentive as attentive
+from connectors.destinations._attentive import Account
+from connectors.http import RequestSpec
 
-BASE_URLS = {"api": "https://api.attentivemobile.com"}
 SCHEME = auth.bearer("api_key")
-OLDEST_DAYS = 0.5
-BAD_IN_NAMES = re.compile(r"""["',{}\[\]]""")
-JsonObject = dict[str, object]
-Built = RequestSpec | ItemOutcome
-Make = Callable[[Payload, int, BuildContext], JsonObject]
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One account of Attentive."""
-
-    url: str
-    headers: Headers
-    sign_up_source: str
 
 
 def prepare(settings: Settings) -> Account:
     """Work out address and credentials once."""
-    base = fields.api_url(BASE_URLS, settings)
+    base = fields.api_url(attentive.BASE_URLS, settings)
     return Account(f"{base}/v1", auth.headers(SCHEME, settings), str(settings.get("sign_up_source_id") or ""))
-
-
-def person(payload: Payload) -> JsonObject:
-    """Name the person by phone and e-mail, and by other names where there are some."""
-    email = str(payload.get("email") or "").lower()
-    user: JsonObject = {key: value for key, value in (("phone", payload.get("phone")), ("email", email)) if value}
-    others = external(payload)
-    return {**user, "externalIdentifiers": others} if others else user
-
-
-def external(payload: Payload) -> JsonObject:
-    """Give the other names of a person."""
-    names: JsonObject = {}
-    if payload.get("client_user_id"):
-        names["clientUserId"] = payload["client_user_id"]
-    own = payload.get("custom_identifiers")
-    if isinstance(own, Mapping) and own:
-        names["customIdentifiers"] = [{"name": str(name), "value": str(value)} for name, value in own.items()]
-    return names
-
-
-def calls(path: str, make: Make, *, ages: bool = False) -> Callable[..., list[Built]]:
-    """Build one call for each payload; events that are too old for Attentive are refused."""
-
-    def build(payloads: Sequence[Payload], account: Account, context: BuildContext) -> list[Built]:
-        built: list[Built] = []
-        for index, payload in enumerate(payloads):
-            if not person(payload):
-                built.append(refuse(index, "no_identifier", "A person needs a phone, an e-mail or another identifier."))
-            elif ages and is_older(payload.get("occurred_at"), context.now, OLDEST_DAYS):
-                built.append(refuse(index, "too_old", "Attentive takes no event that is more than twelve hours old."))
-            else:
-                built.append(post(account, path, make(payload, index, context), (index,)))
-        return built
-
-    return build
-
-
-def post(account: Account, path: str, body: JsonObject, covers: tuple[int, ...], label: str = "") -> RequestSpec:
-    """Make a request of Attentive's one form."""
-    return RequestSpec(
-        "POST", account.url + path, account.headers, body, "json", covers, endpoint_label=label or path.strip("/")
-    )
-
-
-def cleaned(value: object) -> JsonObject:
-    """Take the characters out of property names that Attentive refuses."""
-    return {BAD_IN_NAMES.sub("", str(key)): inner for key, inner in value.items()} if isinstance(value, Mapping) else {}
-
-
-def attributes(payload: Payload, index: int, context: BuildContext) -> JsonObject:
-    """Set custom attributes."""
-    return {"user": person(payload), "properties": cleaned(payload.get("properties"))}
-
-
-def event(payload: Payload, index: int, context: BuildContext) -> JsonObject:
-    """Record a custom event; the id makes a repeat harmless."""
-    body: JsonObject = {
-        "type": payload["name"],
-        "properties": cleaned(payload.get("properties")),
-        "externalEventId": payload.get("event_id") or context.delivery_ids[index],
-        "user": person(payload),
-    }
-    return body | ({"occurredAt": payload["occurred_at"]} if payload.get("occurred_at") else {})
-
-
-def commerce(payload: Payload, index: int, context: BuildContext) -> JsonObject:
-    """Record a view, an addition to the cart or a purchase of items."""
-    items = []
-    for item in answers.members(payload.get("items")):
-        price = {"value": item.get("price"), "currency": item.get("currency") or payload.get("currency") or "USD"}
-        named = {
-            "product_id": "productId",
-            "product_variant_id": "productVariantId",
-            "product_image": "productImage",
-            "product_url": "productUrl",
-        }
-        kept = {named.get(key, key): value for key, value in item.items() if key not in ("price", "currency")}
-        items.append({**kept, "price": [price]})
-    body: JsonObject = {"items": items, "user": person(payload)}
-    return body | ({"occurredAt": payload["occurred_at"]} if payload.get("occurred_at") else {})
-
-
-def identity(payload: Payload, index: int, context: BuildContext) -> JsonObject:
-    """Tie a person's other names together."""
-    user = {key: value for key, value in person(payload).items() if key != "externalIdentifiers"}
-    return {**user, **external(payload)}
-
-
-def build_subscriptions(payloads: Sequence[Payload], account: Account, context: BuildContext) -> list[Built]:
-    """Subscribe people through the sign-up unit."""
-    built: list[Built] = []
-    for index, payload in enumerate(payloads):
-        source = payload.get("sign_up_source_id") or account.sign_up_source
-        user = {key: value for key, value in person(payload).items() if key != "externalIdentifiers"}
-        if not user:
-            built.append(refuse(index, "no_identifier", "A subscriber needs a phone or an e-mail."))
-        elif not source:
-            built.append(refuse(index, "sign_up_source_missing", "Subscribing needs the id of a sign-up unit."))
-        else:
-            body: JsonObject = {
-                "user": user,
-                "signUpSourceId": source,
-                "subscriptionType": payload.get("subscription_type") or "MARKETING",
-            }
-            if payload.get("locale"):
-                language, _, country = str(payload["locale"]).replace("_", "-").partition("-")
-                body["locale"] = {"language": language, "country": country or "US"}
-            others = external(payload)
-            body |= {"externalIdentifiers": others} if others else {}
-            built.append(post(account, "/subscriptions", body, (index,)))
-    return built
-
-
-def unsubscription(payload: Payload, index: int, context: BuildContext) -> JsonObject:
-    """Unsubscribe a person from the channels chosen, or from all."""
-    channels = payload.get("channels")
-    body: JsonObject = {"user": person(payload)}
-    if isinstance(channels, list) and channels:
-        kind = payload.get("subscription_type") or "MARKETING"
-        body["subscriptions"] = [{"type": kind, "channel": channel} for channel in channels]
-    return body
-
-
-def build_deletion(people: Sequence[Identifiers], account: Account, context: BuildContext) -> list[Built]:
-    """Ask for the deletion of each person by phone or e-mail."""
-    built: list[Built] = []
-    for index, one in enumerate(people):
-        user: JsonObject = {"phone": one.phones[0]} if one.phones else {"email": one.emails[0]} if one.emails else {}
-        if user:
-            body: JsonObject = {"requestType": "DELETE", "user": user}
-            built.append(post(account, "/privacy/delete-request", body, (index,), "delete"))
-        else:
-            message = "Attentive knows people by phone and e-mail."
-            built.append(unknown_person(index, message))
-    return built
 
 
 def build_test(account: Account, context: BuildContext) -> RequestSpec:
     """Ask who the key belongs to."""
     return RequestSpec("GET", f"{account.url}/me", account.headers, endpoint_label="test")
-
-
-FORBIDDEN = answers.verdict(Outcome.DISABLED, "forbidden", "The app lacks a permission.")
-
-
-def interpret_answer(request: RequestSpec, response: Response) -> list[ItemOutcome]:
-    """The common table, with Attentive's words; who is to be deleted and not there is deleted."""
-    if request.endpoint_label == "delete" and response.status == 404:
-        return answers.delivered(request, response)
-    said = answers.words(answers.member(answers.parsed(response), "message"))
-    if response.status == 403:
-        return answers.for_all(request, response, FORBIDDEN, said)
-    return answers.with_words(request, response, said) if said else interpret(request, response)
 
 
 WHO = (
@@ -247,17 +81,32 @@ def _item(root: str) -> dict[str, object]:
     }
 
 
-def _commerce(key: str, title: str, description: str, name: str, path: str, items: object) -> Action:
+def _commerce(
+    key: str, title: str, description: str, name: str, path: str, items: object, own: tuple[Field, ...] = ()
+) -> Action:
     listed = Field(
         "items", "Items", "object", required=True, multiple=True, properties=ITEM, additional=False, default=items
     )
     currency = Field("currency", "Currency", default={"@path": "$.properties.currency"}, pattern="[A-Za-z]{3}")
     trigger = f'type = "track" and event = "{name}"'
     return Action(
-        key, title, description, trigger, (*WHO, listed, currency, OCCURRED), calls(path, commerce, ages=True)
+        key,
+        title,
+        description,
+        trigger,
+        (*WHO, listed, currency, OCCURRED, *own),
+        attentive.calls(path, attentive.commerce, ages=True),
     )
 
 
+CHANNELS = (
+    ("WEB", "Website"),
+    ("IOS_APP", "iOS app"),
+    ("ANDROID_APP", "Android app"),
+    ("IN_STORE", "In a shop"),
+    ("PHONE", "By phone"),
+    ("OTHER", "Other"),
+)
 ONE, MANY = [_item("$.properties.")], {"@arrayPath": ["$.properties.products", _item("$.")]}
 ACTIONS = (
     Action(
@@ -266,7 +115,7 @@ ACTIONS = (
         "Keep a person's custom attributes up to date.",
         'type = "identify"',
         (*WHO, Field("properties", "Attributes", "object", default=fields.TRAITS)),
-        calls("/attributes/custom", attributes),
+        attentive.calls("/attributes/custom", attentive.attributes),
     ),
     Action(
         "track_event",
@@ -280,7 +129,7 @@ ACTIONS = (
             Field("event_id", "Event id", description="By which a repeat is recognised."),
             OCCURRED,
         ),
-        calls("/events/custom", event, ages=True),
+        attentive.calls("/events/custom", attentive.event, ages=True),
     ),
     _commerce(
         "product_view",
@@ -305,6 +154,10 @@ ACTIONS = (
         "Order Completed",
         "/events/ecommerce/purchase",
         MANY,
+        (
+            Field("order_id", "Order", default={"@path": "$.properties.order_id"}, category="identifier"),
+            Field("sales_channel", "Where it was sold", choices=CHANNELS),
+        ),
     ),
     Action(
         "subscribe",
@@ -322,7 +175,7 @@ ACTIONS = (
             ),
             Field("locale", "Locale", default={"@path": "$.context.locale"}, placeholder="en-US"),
         ),
-        build_subscriptions,
+        attentive.build_subscriptions,
     ),
     Action(
         "unsubscribe",
@@ -333,10 +186,16 @@ ACTIONS = (
             *WHO,
             Field("channels", "Channels", multiple=True, choices=(("TEXT", "SMS"), ("EMAIL", "E-mail"))),
             Field(
-                "subscription_type", "Kind", choices=(("MARKETING", "Marketing"), ("TRANSACTIONAL", "Transactional"))
+                "subscription_type",
+                "Kind",
+                choices=(
+                    ("MARKETING", "Marketing"),
+                    ("TRANSACTIONAL", "Transactional"),
+                    ("CHECKOUT_ABANDONED", "Checkout abandoned"),
+                ),
             ),
         ),
-        calls("/subscriptions/unsubscribe", unsubscription),
+        attentive.build_unsubscriptions,
     ),
     Action(
         "identify",
@@ -344,7 +203,7 @@ ACTIONS = (
         "Tie a person's other names to their phone or e-mail.",
         'type = "identify"',
         WHO,
-        calls("/identity-resolution/user-identifiers", identity),
+        attentive.build_identities,
     ),
 )
 
@@ -367,10 +226,10 @@ connector = Connector(
     ),
     prepare=prepare,
     test=build_test,
-    delete=Deletion(max_people=50, build=build_deletion),
-    interpret=interpret_answer,
+    delete=Deletion(max_people=50, build=attentive.build_deletion),
+    interpret=attentive.interpret_answer,
     auth=(SCHEME,),
-    base_urls=BASE_URLS,
+    base_urls=attentive.BASE_URLS,
     idempotency="field:externalEventId",
     rate_limits=(RateLimit("credential", "requests", 100),),
 )

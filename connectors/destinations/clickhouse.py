@@ -4,7 +4,9 @@ You need the address of the HTTP interface (port 8443 with TLS, 8123 without), a
 The table is created when it is missing if you allow it; the user then needs the right to do so. A table of your own has
 at least the columns id, type, event, name, user_id, anonymous_id, group_id, previous_id, timestamp, received_at,
 properties, traits and context; the last three hold JSON, as text or in columns of the type JSON. More columns can be
-filled by the mapping.
+filled by the mapping. Those that the table lacks are added if you allow it, nullable, as Bool, Int64, Float64,
+DateTime64 or String by the first value; a column that is there is never changed, and a row that does not fit it is
+rejected. Otherwise a missing column stops the destination until you have added it.
 
 Rows go in with a token by which ClickHouse knows a repeated insert. The table that is made for you also replaces rows
 of the same person and id when its parts are merged; read it with FINAL where a repeat must not show.
@@ -39,6 +41,13 @@ SETTINGS = (
     Field("table", "Table", required=True, default="events", pattern=NAME),
     Field("create_table", "Create the table", "boolean", "When it is missing.", default=True),
     Field(
+        "add_columns",
+        "Add missing columns",
+        "boolean",
+        "Those that a mapping fills and the table lacks. The user needs the right to alter the table.",
+        default=False,
+    ),
+    Field(
         "json_type",
         "Properties, traits and context",
         description="Of the table that is created: the type JSON needs ClickHouse 25.3 or later.",
@@ -70,6 +79,13 @@ INSERT = Action(
             read=calls.read_table,
             per="batch",
             cache_key=lambda payload, server: server.table,
+            ttl_s=3_600.0,
+        ),
+        ResolveStep(
+            key="columns",
+            build=calls.build_columns,
+            read=calls.read_table,
+            cache_key=calls.columns_key,
             ttl_s=3_600.0,
         ),
     ),

@@ -61,15 +61,15 @@ def prepare(settings: Settings) -> Workspace:
 
 
 def build_deletion(people: Sequence[Identifiers], workspace: Workspace, context: BuildContext) -> list[Built]:
-    """Delete each person by the best name there is."""
+    """Delete each person by every name there is: an e-mail may have a profile of its own."""
     built: list[Built] = []
     for index, one in enumerate(people):
-        name = one.user_id or next(iter(one.emails), "")
-        if not name:
+        names = [name for name in dict.fromkeys((one.user_id, *one.emails)) if name]
+        if not names:
             built.append(unknown_person(index, "Customer.io knows people by user id and e-mail."))
-            continue
-        url = f"{workspace.url}/api/v1/customers/{quote(name, safe='')}"
-        built.append(RequestSpec("DELETE", url, workspace.headers, covers=(index,), endpoint_label="delete"))
+        for name in names:
+            url = f"{workspace.url}/api/v1/customers/{quote(name, safe='')}"
+            built.append(RequestSpec("DELETE", url, workspace.headers, covers=(index,), endpoint_label="delete"))
     return built
 
 

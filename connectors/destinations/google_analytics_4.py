@@ -13,14 +13,17 @@ somebody else's. An app's events need the app instance id. Google takes events o
 out. Names, addresses and the like are never sent as user properties, which Google forbids; e-mail, phone and name have
 fields that hash them.
 
-Google answers yes to everything. To see what it would object to, switch on "Only validate": events are then checked and
-not recorded. People can be erased once a service account with the right to do so and the property id are entered.
+Google answers yes to everything. One request of a hundred is therefore also shown to its validation server, which
+records nothing: what that finds is a warning on the event, such as `validation_name_invalid`, which has been sent all
+the same. To see every objection, switch on "Only validate": events are then checked and not recorded.
+
+People can be erased once a service account with the right to do so and the property id are entered.
 """
 
 from __future__ import annotations
 
 from connectors import hashing
-from connectors.base import Action, BatchRule, Connector, Deletion, Field, Preset, When
+from connectors.base import Action, BatchRule, Connector, Deletion, Field, Preset, ResolveStep, When
 from connectors.destinations import _ga4 as calls
 from connectors.fields import ANONYMOUS_ID, API_URL, EVENT, PROPERTIES, TIMESTAMP, TRAITS, USER_ID, region, secret
 from connectors.hashing import Hashed
@@ -183,6 +186,7 @@ SEND = Action(
         ),
     ),
     build=calls.build,
+    resolve=(ResolveStep("sample", calls.build_sample, calls.read_sample, per="batch"),),
     batch=BatchRule(max_items=25, max_bytes=120_000, keys=calls.SHARED),
 )
 BASE = SEND.default_mapping

@@ -9,8 +9,9 @@ events, which must be defined in HubSpot. Objects of your own and static lists h
 written as HubSpot has them: lower case with underscores.
 
 **Limits.** Up to 100 objects go in one request; an object that comes twice is sent once, as it is last. HubSpot names
-the objects of a request that it refuses; only these fail. When the limit of ten seconds is used up the hub waits, when
-that of the day is, it asks again each hour.
+the objects of a request that it refuses; only these fail, and what it does not answer for is tried again. A contact
+that a list cannot take fails too. A person who is to be erased is deleted for good by every e-mail known of them. When
+the limit of ten seconds is used up the hub waits, when that of the day is, it asks again each hour.
 """
 
 from __future__ import annotations
@@ -59,13 +60,13 @@ def prepare(settings: Settings) -> Portal:
 
 
 def build_deletion(people: Sequence[Identifiers], portal: Portal, context: BuildContext) -> list[Built]:
-    """Delete contacts for good by e-mail."""
+    """Delete contacts for good, by each e-mail that a person is known by."""
     built: list[Built] = []
     for index, person in enumerate(people):
-        if person.emails:
-            body: hubspot.JsonObject = {"objectId": person.emails[0], "idProperty": "email"}
+        for email in person.emails:
+            body: hubspot.JsonObject = {"objectId": email.strip().lower(), "idProperty": "email"}
             built.append(hubspot.call(portal, "POST", "/crm/v3/objects/contacts/gdpr-delete", body, (index,), "delete"))
-        else:
+        if not person.emails:
             message = "HubSpot knows contacts by e-mail."
             built.append(unknown_person(index, message))
     return built

@@ -222,24 +222,23 @@ def find_person(
     return search(workspace, conditions[0] if len(conditions) == 1 else {"operator": "OR", "value": conditions})
 
 
-def read_person(request: RequestSpec, response: Response) -> object | ItemOutcome:
-    """Give the id of the contact; of several nobody can tell which to delete."""
-    if len(answers.members(answers.parsed(response), "data")) > 1:
-        message = "Several contacts of Intercom have these ids; delete them by an id that is only one's."
-        return ItemOutcome(0, Outcome.REJECTED, response.status, "several_contacts", message)
-    return read_contact(request, response)
+def read_person(request: RequestSpec, response: Response) -> list[str] | None:
+    """Give the ids of all contacts that this person is: a user, and the leads with the same addresses."""
+    if not 200 <= response.status < 300:
+        return None
+    found = (answers.words(one.get("id")) for one in answers.members(answers.parsed(response), "data"))
+    return [each for each in found if each]
 
 
 def build_deletion(people: Sequence[Identifiers], workspace: Workspace, context: BuildContext) -> list[Built]:
-    """Ask for the deletion of each contact found, by Intercom's own id."""
+    """Ask for the deletion of every contact found, by Intercom's own id."""
     built: list[Built] = []
     for index, person in enumerate(people):
-        known = found_in(context, index, "contact")
-        if known:
-            built.append(
-                call(workspace, "POST", "/user_delete_requests", {"intercom_user_id": known}, (index,), "delete")
-            )
-        else:
+        known = answers.list_of(found_in(context, index, "contacts"))
+        for each in known:
+            body: JsonObject = {"intercom_user_id": each}
+            built.append(call(workspace, "POST", "/user_delete_requests", body, (index,), "delete"))
+        if not known:
             built.append(never_known(index, person.user_id, *person.emails))
     return built
 
@@ -368,7 +367,7 @@ connector = Connector(
     ),
     prepare=prepare,
     test=build_test,
-    delete=Deletion(max_people=50, build=build_deletion, resolve=(ResolveStep("contact", find_person, read_person),)),
+    delete=Deletion(max_people=50, build=build_deletion, resolve=(ResolveStep("contacts", find_person, read_person),)),
     interpret=interpret_answer,
     auth=SCHEMES,
     base_urls=BASE_URLS,

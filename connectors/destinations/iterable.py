@@ -44,18 +44,16 @@ def prepare(settings: Settings) -> Project:
 
 
 def build_deletion(people: Sequence[Identifiers], project: Project, context: BuildContext) -> list[Built]:
-    """Delete each person by user id, else by address."""
+    """Delete each person by user id and by every address: an address may have a profile of its own."""
     built: list[Built] = []
     for index, person in enumerate(people):
-        if person.user_id:
-            path = f"/users/byUserId/{quote(person.user_id, safe='')}"
-        elif person.emails:
-            path = f"/users/{quote(person.emails[0], safe='')}"
-        else:
+        paths = [f"/users/byUserId/{quote(person.user_id, safe='')}"] if person.user_id else []
+        paths += [f"/users/{quote(email, safe='')}" for email in dict.fromkeys(person.emails)]
+        if not paths:
             built.append(unknown_person(index, iterable.NOBODY))
-            continue
-        url = f"{project.url}/api{path}"
-        built.append(RequestSpec("DELETE", url, project.headers, covers=(index,), endpoint_label="delete"))
+        for path in paths:
+            url = f"{project.url}/api{path}"
+            built.append(RequestSpec("DELETE", url, project.headers, covers=(index,), endpoint_label="delete"))
     return built
 
 

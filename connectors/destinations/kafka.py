@@ -15,6 +15,9 @@ event's name, else that of the kind of call, else the topic of the settings. A c
 **What errors mean.** Messages are acknowledged by all replicas. One that is too large, or that a policy refuses, is
 rejected. A topic that is missing or may not be written to stops the destination, refused credentials pause it, and
 nothing is lost; while a partition has no leader or brokers do not answer, messages wait.
+
+**What is not there.** Amazon MSK with IAM (SASL OAUTHBEARER) cannot be signed in to: give its cluster SCRAM or client
+certificates beside it. Values are JSON; there is no Avro, and no schema registry.
 """
 
 from __future__ import annotations
@@ -154,7 +157,7 @@ connector = Connector(
     name="Kafka",
     version="1.0.0",
     category="streaming",
-    status="stable",
+    status="beta",
     description="Writes events to topics of Apache Kafka.",
     docs_url="https://kafka.apache.org/documentation/#producerconfigs",
     settings=(

@@ -9,16 +9,18 @@ SMS is given and taken by actions of its own. A profile is named by e-mail, phon
 anonymous id.
 
 **What comes back.** Single profiles and events are taken at once. Imports in bulk are jobs; the hub asks until each has
-ended.
+ended. Of profiles that an import refuses Klaviyo keeps a list with its reasons; the hub reads it, and they alone fail.
+Where the list does not say whom an error is about, the others carry the warning count_mismatch. Consent to marketing is
+taken as a job too, of which Klaviyo tells nothing afterwards.
 
-**Limits.** Klaviyo limits every endpoint by account size; when it asks to wait, the hub waits. Up to 1,000 profiles of
-one list go in one request. Events carry the message id, so that a repeat is not counted twice.
+**Limits.** Klaviyo limits every endpoint by account size; when it asks to wait, the hub waits. Up to 10,000 profiles of
+one list go in one request, as long as it has less than 5 MB. Events carry the message id, so that a repeat is not
+counted twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from connectors import answers, auth, fields
 from connectors.base import (
@@ -49,22 +51,20 @@ def prepare(settings: Settings) -> Account:
 
 
 def build_deletion(people: Sequence[Identifiers], account: Account, context: BuildContext) -> list[Built]:
-    """Ask for the deletion of each person by the profile found for the user id, else by e-mail or phone."""
+    """Ask for the deletion of each person: of the profile found for the user id, and by each e-mail, else by phone."""
     built: list[Built] = []
     for index, person in enumerate(people):
         profile_id = found_in(context, index, "profile_id")
-        profile: klaviyo.JsonObject = {"type": "profile"}
-        if profile_id:
-            profile["id"] = profile_id
-        elif person.emails or person.phones:
-            known = {"email": person.emails[0]} if person.emails else {"phone_number": person.phones[0]}
-            profile["attributes"] = known
-        else:
+        profiles: list[klaviyo.JsonObject] = [{"type": "profile", "id": profile_id}] if profile_id else []
+        profiles += [{"type": "profile", "attributes": {"email": email}} for email in person.emails]
+        if not profiles:
+            profiles = [{"type": "profile", "attributes": {"phone_number": phone}} for phone in person.phones]
+        if not profiles:
             built.append(never_known(index, person.user_id))
-            continue
-        attributes = {"profile": {"data": profile}}
-        body: klaviyo.JsonObject = {"data": {"type": "data-privacy-deletion-job", "attributes": attributes}}
-        built.append(klaviyo.post(account, "/data-privacy-deletion-jobs", body, (index,), "delete"))
+        for profile in profiles:
+            attributes = {"profile": {"data": profile}}
+            body: klaviyo.JsonObject = {"data": {"type": "data-privacy-deletion-job", "attributes": attributes}}
+            built.append(klaviyo.post(account, "/data-privacy-deletion-jobs", body, (index,), "delete"))
     return built
 
 
@@ -87,12 +87,7 @@ def read_lists(request: RequestSpec, response: Response) -> tuple[list[tuple[str
     return [(key, name or key) for key, name in found if key], answers.words(answers.member(answer, "links", "next"))
 
 
-def ask_job(job_id: str, account: Account, context: BuildContext) -> RequestSpec:
-    """Ask how far an import has come."""
-    url = f"{account.url}/profile-bulk-import-jobs/{quote(job_id, safe='')}"
-    return RequestSpec("GET", url, account.headers, endpoint_label="profile-bulk-import-jobs/job")
-
-
+JOB = Job(klaviyo.ask_job, klaviyo.read_job, poll_interval_s=15.0, max_wait_s=6 * 3600.0, naming=klaviyo.NAMING)
 LOCATION = tuple(
     Field(key, label, "number" if key in ("latitude", "longitude") else "string", category="pii")
     for key, label in (
@@ -180,8 +175,8 @@ ACTIONS = (
         'type = "identify"',
         (*WHO, ANONYMOUS, *PROFILE, LIST),
         klaviyo.build_import,
-        batch=BatchRule(max_items=1_000, max_bytes=4_500_000, max_wait_s=5.0, keys=("list_id",)),
-        job=Job(ask_job, klaviyo.read_job, poll_interval_s=15.0, max_wait_s=6 * 3600.0),
+        batch=BatchRule(klaviyo.MOST_PROFILES, max_bytes=4_500_000, max_wait_s=5.0, keys=("list_id",)),
+        job=JOB,
     ),
     Action(
         "track_event",
@@ -216,8 +211,8 @@ ACTIONS = (
         'type = "group"',
         (*WHO, Field("list_id", "List", required=True, default={"@path": "$.groupId"}, dynamic="lists")),
         klaviyo.build_import,
-        batch=BatchRule(max_items=1_000, max_bytes=4_500_000, max_wait_s=5.0, keys=("list_id",)),
-        job=Job(ask_job, klaviyo.read_job, poll_interval_s=15.0, max_wait_s=6 * 3600.0),
+        batch=BatchRule(klaviyo.MOST_PROFILES, max_bytes=4_500_000, max_wait_s=5.0, keys=("list_id",)),
+        job=JOB,
     ),
     Action(
         "remove_from_list",

@@ -1,8 +1,8 @@
 """LinkedIn Conversions API: tells LinkedIn which of its people became customers.
 
 **What you need.** An app in LinkedIn's developer portal with the products "Conversions API" and its scope
-`rw_conversions`; its client id and secret go here, and somebody who may manage the ad account signs in. And the id of
-a conversion rule (Campaign Manager → Measurement → Conversion tracking) whose data source is the Conversions API.
+`rw_conversions`; its client id and secret go here, and somebody who may manage the ad account signs in. And the id of a
+conversion rule (Campaign Manager → Measurement → Conversion tracking) whose data source is the Conversions API.
 
 **What is sent.** One conversion of the rule for each event that a mapping's trigger meets, with time, value and the
 person: e-mail as a SHA-256 digest, LinkedIn's click id (li_fat_id), and where these are not known name, company, title
@@ -10,7 +10,8 @@ and country. The event id is the message id, so that LinkedIn drops what its Ins
 id.
 
 **Limits.** LinkedIn takes conversions of the last 90 days, and needs an e-mail, a click id, another LinkedIn id, or
-first and last name. Up to 5,000 conversions go in one call; LinkedIn answers for each of them.
+first and last name. A country is sent as its code of two letters, and left out where it is none. Up to 5,000
+conversions go in one call; LinkedIn answers for each of them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connectors import answers, auth, fields, hashing
+from connectors import answers, auth, fields, hashing, places
 from connectors.auth import OAuth2
 from connectors.base import (
     Action,
@@ -59,7 +60,6 @@ INFO = {
     "last_name": "lastName",
     "company": "companyName",
     "title": "title",
-    "country": "countryCode",
 }
 
 
@@ -96,6 +96,8 @@ def build(payloads: Sequence[Payload], account: Account, context: BuildContext) 
 def _conversion(index: int, payload: Payload, account: Account, context: BuildContext) -> ads.JsonObject | ItemOutcome:
     ids = [{"idType": kind, "idValue": payload[key]} for key, kind in ID_TYPES.items() if payload.get(key)]
     info = {name: payload[key] for key, name in INFO.items() if payload.get(key)}
+    country = places.country_code(str(payload.get("country") or "")).upper()
+    info |= {"countryCode": country} if country else {}
     has_name = "firstName" in info and "lastName" in info
     problem = ads.first_problem(
         lambda: None if ids or has_name else refuse(index, "no_identifier", NOBODY),
@@ -182,7 +184,7 @@ SEND = Action(
         Field("last_name", "Last name", default=ads.NAME_TRAITS["last_name"], category="pii"),
         Field("company", "Company", default=fields.of_person("company.name"), category="pii"),
         Field("title", "Title", default=fields.of_person("title"), category="pii"),
-        Field("country", "Country", default=ads.NAME_TRAITS["country"], pattern="[A-Za-z]{2}", category="pii"),
+        Field("country", "Country", description="Name or code.", default=ads.NAME_TRAITS["country"], category="pii"),
         ads.plain("external_id", "User id", fields.USER_ID),
         Field("value", "Value", "number", default=ads.VALUE),
         Field("currency", "Currency", default=ads.CURRENCY),

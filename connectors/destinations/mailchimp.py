@@ -147,12 +147,11 @@ def build_deletion(people: Sequence[Identifiers], audience: Audience, context: B
     """Delete members for good; they can never be added again by the API."""
     built: list[Built] = []
     for index, person in enumerate(people):
-        if person.emails:
-            url = f"{audience.member(person.emails[0])}/actions/delete-permanent"
+        for member in dict.fromkeys(map(audience.member, person.emails)):
+            url = f"{member}/actions/delete-permanent"
             built.append(RequestSpec("POST", url, audience.headers, covers=(index,), endpoint_label="delete"))
-        else:
-            message = "Mailchimp knows people by e-mail alone."
-            built.append(unknown_person(index, message))
+        if not person.emails:
+            built.append(unknown_person(index, "Mailchimp knows people by e-mail alone."))
     return built
 
 

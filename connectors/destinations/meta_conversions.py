@@ -6,12 +6,14 @@ API. While you set it up, enter the test event code: events then show under "Tes
 **What is sent.** "Order Completed" becomes Purchase, "Product Added" AddToCart, "Product Viewed" and "Product List
 Viewed" ViewContent, "Checkout Started" InitiateCheckout, "Products Searched" Search, "Payment Info Entered"
 AddPaymentInfo, "Product Added to Wishlist" AddToWishlist, page and screen calls PageView; other track calls custom
-events of their names. E-mail, phone, name, address, birthday and user id leave as SHA-256 digests, never in clear. The
-event id is the message id, so that Meta drops what your browser pixel has told already with the same id.
+events of their names. E-mail, phone, name, address, birthday and user id leave as SHA-256 digests, never in clear.
+Before that, countries and American states become their codes of two letters, whether an event has names or codes; phone
+numbers become digits, birthdays YYYYMMDD. The event id is the message id, so that Meta drops what your browser pixel
+has told already with the same id.
 
 **Limits.** Meta takes events of the last seven days (62 of physical stores), needs something to match by, and for
-events on a website the browser's user agent. Up to 1,000 events go in one call; Meta refuses a call for one bad event
-in it, which is then found by halving.
+events on a website the browser's user agent; for events in an app, app data with the sixteen values of extinfo. Up to
+1,000 events go in one call; Meta refuses a call for one bad event in it, which is then found by halving.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ BASE_URLS = {"graph": "https://graph.facebook.com"}
 VERSION = "v24.0"
 MOST_EVENTS = 1_000
 DAYS, DAYS_IN_STORES = 7, 62
+EXTINFO_LENGTH = 16
 ACTION_SOURCES = (
     ("website", "Website"),
     ("app", "App"),
@@ -164,9 +167,16 @@ def _missing(index: int, payload: Payload, name: str, source: str, user: ads.Jso
         return refuse(index, "no_identifier", "Meta needs something to match a person by.")
     if source == "website" and not payload.get("user_agent"):
         return refuse(index, "no_user_agent", "An event on a website needs the browser's user agent.")
+    if source == "app" and not _is_whole_app_data(payload.get("app_data")):
+        return refuse(index, "no_app_data", "An event in an app needs app data with the sixteen values of extinfo.")
     if name == "Purchase" and ("value" not in payload or "currency" not in payload):
         return refuse(index, "no_value", "A purchase needs a value and a currency.")
     return None
+
+
+def _is_whole_app_data(value: object) -> bool:
+    extinfo = answers.member(value, "extinfo")
+    return isinstance(extinfo, list) and len(extinfo) == EXTINFO_LENGTH
 
 
 def _user(payload: Payload) -> ads.JsonObject:
@@ -270,9 +280,9 @@ SEND = Action(
         ads.hashed("gender", "Gender", hashing.gender, ads.NAME_TRAITS["gender"]),
         ads.hashed("birthday", "Date of birth", hashing.birth_date, ads.NAME_TRAITS["birthday"]),
         ads.hashed("city", "City", hashing.letters, ads.NAME_TRAITS["city"]),
-        ads.hashed("state", "State", hashing.letters, ads.NAME_TRAITS["state"], description="Of the USA: two letters."),
+        ads.hashed("state", "State", hashing.state, ads.NAME_TRAITS["state"], description="Of the USA: name or code."),
         ads.hashed("postal_code", "Postcode", hashing.postcode, ads.NAME_TRAITS["postal_code"]),
-        ads.hashed("country", "Country", hashing.country, ads.NAME_TRAITS["country"], description="Two letters."),
+        ads.hashed("country", "Country", hashing.country, ads.NAME_TRAITS["country"], description="Name or code."),
         ads.plain("client_ip", "IP address", fields.IP),
         ads.plain("user_agent", "User agent", fields.USER_AGENT),
         ads.plain("fbc", "Click id (fbc)", {"@path": "$.properties.fbc"}),

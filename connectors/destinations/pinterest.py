@@ -5,11 +5,12 @@
 **What is sent.** "Order Completed" becomes checkout, "Product Added" add_to_cart, "Products Searched" search, "Product
 List Filtered" search, "Signed Up" signup, page calls page_visit, or view_category where the page has a category.
 Pinterest's own names pass; what has none is sent as custom. E-mail, phone, names, address, birthday and user id leave
-as SHA-256 digests. The event id is the message id, so that Pinterest drops what its tag has told already with the same
-id.
+as SHA-256 digests; countries and American states are digests of their codes of two letters. The event id is the message
+id, so that Pinterest drops what its tag has told already with the same id.
 
 **Limits.** Pinterest needs an e-mail, a mobile advertising id, or IP address and user agent together. Up to 1,000
-events go in one call; Pinterest answers for each of them. In test mode events are checked and not counted.
+events go in one call; Pinterest answers for each of them, and only those fail that it could not process. In test mode
+events are checked and not counted.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from connectors import answers, auth, fields, hashing
 from connectors.base import Action, BatchRule, BuildContext, Connector, Field, Payload, Preset, RateLimit, Settings
 from connectors.batching import gather, refuse
 from connectors.destinations import _ads as ads
-from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
+from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret, warn_if_fewer
 from connectors.moments import seconds_of
 
 BASE_URLS = {"api": "https://api.pinterest.com"}
@@ -114,6 +115,11 @@ def event_name(name: str) -> str:
     return EVENTS.get(name) or (snake if snake in STANDARD else "custom")
 
 
+def gender(value: str) -> str:
+    """Pinterest knows a third: `n`, non-binary."""
+    return hashing.gender(value) or ("n" if hashing.letters(value) in ("n", "nonbinary") else "")
+
+
 def _event(index: int, payload: Payload, context: BuildContext) -> ads.JsonObject | ItemOutcome:
     user: ads.JsonObject = {name: payload[key] for key, name in HASHED.items() if payload.get(key)}
     user |= {name: payload[key] for key, name in PLAIN.items() if payload.get(key)}
@@ -182,6 +188,7 @@ def build_test(account: Account, context: BuildContext) -> RequestSpec:
 
 
 REFUSED = answers.verdict(Outcome.REJECTED, "event_refused", "Pinterest does not take this event.")
+MISSING = answers.verdict(Outcome.RETRY, "missing_item", "Pinterest did not answer for this event.")
 FORBIDDEN = answers.verdict(Outcome.DISABLED, "forbidden", "The token has no right to this ad account.")
 
 
@@ -190,18 +197,28 @@ def interpret_answer(request: RequestSpec, response: Response) -> list[ItemOutco
     answer = answers.parsed(response)
     if request.endpoint_label == "test" and response.status in (400, 422):
         return answers.delivered(request, response)
-    if 200 <= response.status < 300 and response.error is None:
-        told = answers.members(answer, "events")
-        failed: dict[int, tuple[Verdict, str]] = {
-            place: (REFUSED, answers.words(one.get("error_message")))
-            for place, one in enumerate(told[: len(request.covers)])
-            if one.get("status") == "failed"
-        }
-        return answers.partial(request, response, failed)
+    is_success = 200 <= response.status < 300
+    told = answers.list_of(answers.member(answer, "events") or answers.member(answer, "details", "events"))
+    if response.error is None and (is_success or (response.status == 422 and told)):
+        return _each(request, response, answer, told)
     said = answers.words(answers.member(answer, "message"))
     if response.status == 403:
         return answers.for_all(request, response, FORBIDDEN, said)
     return answers.with_words(request, response, said) if said else interpret(request, response)
+
+
+def _each(request: RequestSpec, response: Response, answer: object, told: Sequence[object]) -> list[ItemOutcome]:
+    """Read what became of each event; with 422 Pinterest says that some failed, and which."""
+    failed: dict[int, tuple[Verdict, str]] = {}
+    for place in range(len(request.covers) if told else 0):
+        status = answers.member(told[place], "status") if place < len(told) else None
+        if status is None:
+            failed[place] = (MISSING, "")
+        elif status != "processed":
+            failed[place] = (REFUSED, answers.words(answers.member(told[place], "error_message")))
+    outcomes = answers.partial(request, response, failed)
+    processed = answers.member(answer, "num_events_processed")
+    return warn_if_fewer(outcomes, processed) if type(processed) is int else outcomes
 
 
 CONTENT = (
@@ -251,10 +268,10 @@ SEND = Action(
         ),
         ads.hashed("first_name", "First name", hashing.name, ads.NAME_TRAITS["first_name"], multiple=True),
         ads.hashed("last_name", "Last name", hashing.name, ads.NAME_TRAITS["last_name"], multiple=True),
-        ads.hashed("gender", "Gender", hashing.gender, ads.NAME_TRAITS["gender"], multiple=True),
+        ads.hashed("gender", "Gender", gender, ads.NAME_TRAITS["gender"], multiple=True),
         ads.hashed("birthday", "Date of birth", hashing.birth_date, ads.NAME_TRAITS["birthday"], multiple=True),
         ads.hashed("city", "City", hashing.letters, ads.NAME_TRAITS["city"], multiple=True),
-        ads.hashed("state", "State", hashing.letters, ads.NAME_TRAITS["state"], multiple=True),
+        ads.hashed("state", "State", hashing.state, ads.NAME_TRAITS["state"], multiple=True),
         ads.hashed("postal_code", "Postcode", hashing.postcode, ads.NAME_TRAITS["postal_code"], multiple=True),
         ads.hashed("country", "Country", hashing.country, ads.NAME_TRAITS["country"], multiple=True),
         ads.plain("client_ip", "IP address", fields.IP),

@@ -7,7 +7,9 @@ address of your own domain. Sandboxes sign in at test.salesforce.com.
 **What is sent.** Identify calls can create or update leads or contacts, group calls accounts, track calls
 opportunities, cases or objects of your own. A record is found by its id, by an external id field, or by values that it
 must have; where several match, nothing is changed and the delivery says so. Up to 200 records with an external id go in
-one call, or thousands as a bulk job, which the hub follows to its end.
+one call, or thousands as a bulk job, which the hub follows to its end: when records of it fail, it fetches the file of
+these, and they alone fail, with Salesforce's words. A record that comes twice in a job is sent as it is last. When more
+fail than the hub reads of that file (60 kB), the rest counts as delivered with the warning count_mismatch.
 
 **Limits.** An organisation has a number of calls a day; when it is used up, the hub waits. A record that another
 process is changing at the moment is tried again. Required fields, picklists and duplicate rules are Salesforce's own:
@@ -31,6 +33,7 @@ from connectors.base import (
     Settings,
 )
 from connectors.destinations import _salesforce as salesforce
+from connectors.destinations import _salesforce_bulk as bulk
 from connectors.destinations._salesforce import Org
 from connectors.http import RequestSpec
 
@@ -126,13 +129,13 @@ ACTIONS = (
         "Hand thousands of records over as a bulk job.",
         'type = "identify"',
         (OBJECT, OPERATION, EXTERNAL_FIELD, EXTERNAL_ID, FIELDS),
-        salesforce.build_close,
+        bulk.build_close,
         batch=BatchRule(5_000, 90_000_000, max_wait_s=30.0, keys=("object", "operation", "external_id_field")),
         resolve=(
-            ResolveStep("job", salesforce.create_job, salesforce.read_job_id, per="batch"),
-            ResolveStep("uploaded", salesforce.upload, salesforce.read_upload, per="batch"),
+            ResolveStep("job", bulk.create_job, bulk.read_job_id, per="batch"),
+            ResolveStep("uploaded", bulk.upload, bulk.read_upload, per="batch"),
         ),
-        job=Job(salesforce.ask_job, salesforce.read_job, poll_interval_s=30.0, max_wait_s=24 * 3600.0),
+        job=Job(bulk.ask_job, bulk.read_job, poll_interval_s=30.0, max_wait_s=24 * 3600.0, naming=bulk.NAMING),
     ),
 )
 LEAD = {

@@ -7,7 +7,10 @@ choose the region EU.
 anonymous id; at least one of them is needed. Contacts can be put on lists. Custom fields are mapped by their names; the
 hub asks SendGrid for their ids and remembers them for ten minutes. A name that SendGrid does not know is left out.
 
-**What comes back.** SendGrid takes contacts as a job and imports them later; the hub asks until the job has ended.
+**What comes back.** SendGrid takes contacts as a job and imports them later; the hub asks until the job has ended. Of
+an import that went through in part SendGrid tells how many contacts it refused, and puts which into a file that only
+its own pages (Marketing → Contacts → Import) lead to. All contacts of the import then count as delivered with the
+warnings count_mismatch and, say, 3_of_200_refused; when it refused all, all fail.
 
 **Limits.** Up to 30,000 contacts and 6 MB go in one request. Deleting a person looks the contact up and deletes it by
 its id; deleting all contacts at once cannot be asked for.
@@ -37,7 +40,7 @@ from connectors.base import (
     Settings,
 )
 from connectors.batching import found_in, never_known
-from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
+from connectors.http import COUNT_MISMATCH, Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 
 BASE_URLS = {"global": "https://api.sendgrid.com", "eu": "https://api.eu.sendgrid.com"}
 SCHEME = auth.bearer("api_key")
@@ -144,18 +147,20 @@ def ask_job(job_id: str, account: Account, context: BuildContext) -> RequestSpec
 
 
 def read_job(request: RequestSpec, response: Response, count: int) -> list[ItemOutcome] | None:
-    """Read an import that has ended. SendGrid says how many failed and not which: then all carry a warning."""
+    """Read an import that has ended. SendGrid says how many failed, and which in a file for people: all are warned."""
     answer = answers.parsed(response)
     status = answers.words(answers.member(answer, "status"))
-    if not 200 <= response.status < 300 or status == "pending":
+    if not 200 <= response.status < 300 or status not in ("completed", "errored", "failed"):
         return None
     everyone = RequestSpec(request.method, request.url, covers=tuple(range(count)))
     failures = answers.member(answer, "results", "errored_count")
-    failed_count = failures if isinstance(failures, int) else 0
+    failed_count = failures if type(failures) is int else 0
     if status == "failed" or failed_count >= count > 0:
         return answers.for_all(everyone, response, FAILED, status)
     done = answers.delivered(everyone, response)
-    return answers.warned(done, "count_mismatch") if failed_count else done
+    if status == "completed" and not failed_count:
+        return done
+    return answers.warned(done, COUNT_MISMATCH, f"{failed_count or 'some'}_of_{count}_refused")
 
 
 def find_contact(

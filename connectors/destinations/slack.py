@@ -136,6 +136,8 @@ def interpret_answer(request: RequestSpec, response: Response) -> list[ItemOutco
         return answers.delivered(request, response)
     if response.status in (400, 403, 404, 410) and word in WEBHOOK_WORDS:
         return answers.for_all(request, response, WEBHOOK_WORDS[word], word)
+    if response.status == 403 and request.endpoint_label == "message" and not request.headers:  # of a webhook
+        return answers.for_all(request, response, PROHIBITED, word)
     answer = answers.parsed(response)
     if 200 <= response.status < 300 and answers.member(answer, "ok") is False:
         error = answers.words(answers.member(answer, "error"))

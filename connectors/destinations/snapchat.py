@@ -4,11 +4,11 @@
 Conversions API tokens).
 
 **What is sent.** "Order Completed" becomes PURCHASE, "Checkout Started" START_CHECKOUT, "Product Added" ADD_CART,
-"Payment Info Entered" ADD_BILLING, "Products Searched" SEARCH, "Product Viewed" and "Product List Viewed"
-VIEW_CONTENT, "Product Added to Wishlist" ADD_TO_WISHLIST, "Signed Up" SIGN_UP, page calls PAGE_VIEW; Snapchat's own
-names pass, and CUSTOM_EVENT_1 to 5 by their names. What Snapchat has no name for is rejected. E-mail, phone, names and
-places leave as SHA-256 digests. The event id is the message id, so that Snapchat drops what its pixel has told already
-with the same id.
+"Payment Info Entered" ADD_BILLING, "Products Searched" SEARCH, "Product Viewed" and "Product List Viewed" VIEW_CONTENT,
+"Product Added to Wishlist" ADD_TO_WISHLIST, "Signed Up" SIGN_UP, page calls PAGE_VIEW; Snapchat's own names pass, and
+CUSTOM_EVENT_1 to 5 by their names. What Snapchat has no name for is rejected. E-mail, phone, names and places leave as
+SHA-256 digests; countries and American states are digests of their codes of two letters. The event id is the message
+id, so that Snapchat drops what its pixel has told already with the same id.
 
 **Limits.** Snapchat takes events of the last seven days, and needs an e-mail, a phone, a mobile advertising id, or IP
 address and user agent together. Up to 2,000 events go in one call; when Snapchat refuses it, it names the events at
@@ -284,7 +284,7 @@ SEND = Action(
         ads.hashed("last_name", "Last name", hashing.joined_name, ads.NAME_TRAITS["last_name"]),
         ads.hashed("gender", "Gender", hashing.gender, ads.NAME_TRAITS["gender"]),
         ads.hashed("city", "City", hashing.letters, ads.NAME_TRAITS["city"]),
-        ads.hashed("state", "State", hashing.letters, ads.NAME_TRAITS["state"]),
+        ads.hashed("state", "State", hashing.state, ads.NAME_TRAITS["state"]),
         ads.hashed("postal_code", "Postcode", hashing.postcode, ads.NAME_TRAITS["postal_code"]),
         ads.hashed("country", "Country", hashing.country, ads.NAME_TRAITS["country"]),
         ads.plain("client_ip", "IP address", fields.IP),

@@ -4,13 +4,15 @@
 you set it up, enter the test event code: events then show under "Test events".
 
 **What is sent.** "Order Completed" becomes Purchase, "Product Added" AddToCart, "Product Added to Wishlist"
-AddToWishlist, "Product Viewed" ViewContent, "Checkout Started" InitiateCheckout, "Payment Info Entered"
-AddPaymentInfo, "Products Searched" Search, "Signed Up" CompleteRegistration; TikTok's own names pass in any case,
-other names as they are. E-mail, phone, names, postcode and user id leave as SHA-256 digests. The event id is the
-message id, so that TikTok drops what your browser pixel has told already with the same id.
+AddToWishlist, "Product Viewed" ViewContent, "Checkout Started" InitiateCheckout, "Payment Info Entered" AddPaymentInfo,
+"Products Searched" Search, "Signed Up" CompleteRegistration; TikTok's own names pass in any case, other names as they
+are. E-mail, phone, names, postcode and user id leave as SHA-256 digests; city, state and country go in clear, the
+latter two as codes. The event id is the message id, so that TikTok drops what your browser pixel has told already with
+the same event and id.
 
 **Limits.** Up to 1,000 events of one source go in one call. TikTok answers 200 even when it refuses: it names the
-events of a call that it refuses, and only these fail.
+events of a call that it refuses, and only these fail. When it refuses a whole call for one event in it, that one is
+found by halving. A token without rights to the source stops the destination; too many calls make it wait.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from connectors import answers, auth, fields, hashing
 from connectors.base import Action, BatchRule, BuildContext, Connector, Field, Payload, Preset, RateLimit, Settings
 from connectors.batching import gather, refuse
 from connectors.destinations import _ads as ads
-from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
+from connectors.http import COUNT_MISMATCH, Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 from connectors.moments import seconds_of
 
 BASE_URLS = {"api": "https://business-api.tiktok.com"}
@@ -51,7 +53,8 @@ STANDARD = (
 CANONICAL = {name.lower(): name for name in STANDARD}
 HASHED = ("external_id", "phone", "email")
 HASHED_ALONE = ("first_name", "last_name", "zip_code")
-CLEANED = ("city", "state", "country")
+# These go out in clear: in lower case, as codes of two letters where there are such.
+CLEANED = {"city": hashing.letters, "state": hashing.state, "country": hashing.country}
 PLAIN = ("ttclid", "ttp", "ip", "user_agent", "locale", "idfa", "idfv", "gaid", "att_status")
 PROPERTIES = (
     *("content_type", "value", "query", "description", "order_id", "shop_id", "num_items", "predicted_ltv"),
@@ -84,11 +87,6 @@ def prepare(settings: Settings) -> Place:
 def phone(value: str) -> str:
     """TikTok takes at most fifteen characters, the plus sign included."""
     return hashing.phone_e164(value)[:15]
-
-
-def cleaned(value: object) -> str:
-    """Cities, states and countries go out in clear, in lower case and letters alone."""
-    return hashing.letters(str(value))
 
 
 def build(payloads: Sequence[Payload], place: Place, context: BuildContext) -> list[RequestSpec | ItemOutcome]:
@@ -147,7 +145,7 @@ def _user(payload: Payload) -> ads.JsonObject:
     """Say who it was: digests in lists, names hashed, places cleaned; the click id of the page's address wins."""
     user: ads.JsonObject = {key: payload[key] for key in HASHED if payload.get(key)}
     user |= {key: payload[key] for key in HASHED_ALONE if payload.get(key)}
-    user |= {key: cleaned(payload[key]) for key in CLEANED if payload.get(key)}
+    user |= {key: text for key, clean in CLEANED.items() if (text := clean(str(payload.get(key) or "")))}
     user |= {key: payload[key] for key in PLAIN if payload.get(key)}
     clicked = re.search(r"[?&]ttclid=([^&#]+)", str(payload.get("page_url") or ""))
     if clicked:
@@ -187,7 +185,10 @@ def interpret_answer(request: RequestSpec, response: Response) -> list[ItemOutco
         return answers.with_words(request, response, said) if said else interpret(request, response)
     failed = answers.members(answer, "data", "failed_events")
     if code in (OK, PARTLY):
-        return answers.partial(request, response, _failed(request, failed))
+        found = _failed(request, failed)
+        is_vague = len(found) < max(len(failed), 1 if code == PARTLY else 0)
+        outcomes = answers.partial(request, response, found)
+        return answers.warned(outcomes, COUNT_MISMATCH) if is_vague else outcomes
     if code == 40100:
         return answers.for_all(request, response, LIMITED, said)
     if code in (40102, 40104, 40105):
@@ -233,7 +234,7 @@ SEND = Action(
         Field("event_name", "Event", required=True, default=fields.EVENT, description="Shop events are translated."),
         Field("event_time", "Time", "datetime", required=True, default=fields.TIMESTAMP),
         Field("event_id", "Event id", description="The same as your browser pixel's; the message id unless mapped."),
-        ads.hashed("email", "E-mail", str.lower, fields.EMAIL, multiple=True),
+        ads.hashed("email", "E-mail", hashing.email, fields.EMAIL, multiple=True),
         ads.hashed("phone", "Phone", phone, fields.PHONE, multiple=True, description="With its country."),
         ads.hashed("external_id", "User id", hashing.lowered, fields.USER_ID, multiple=True),
         ads.hashed("first_name", "First name", hashing.name, ads.NAME_TRAITS["first_name"]),

@@ -34,12 +34,13 @@ from connectors.base import (
     ResolveStep,
     Settings,
 )
-from connectors.batching import found_in, never_known
+from connectors.batching import MOST_EMAILS, found_in, never_known, too_many_emails
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 
 BASE_URLS = {"api": "https://*.zendesk.com"}
 SCHEME = auth.basic("email_token", "api_token")
 MOST_USERS = 100
+USER_ID = answers.found_at("users", 0, "id")
 SOURCE = "headwater"
 JsonObject = dict[str, object]
 Built = RequestSpec | ItemOutcome
@@ -125,9 +126,7 @@ def read_job(request: RequestSpec, response: Response, count: int) -> list[ItemO
 def ask_user(payloads: Sequence[Payload], found: Found, desk: Desk, context: BuildContext) -> RequestSpec | None:
     """Look a user up by external id, else by e-mail; of one to be deleted too."""
     payload = payloads[0]
-    emails = payload.get("emails")
-    external_id = payload.get("external_id") or payload.get("user_id")
-    email = payload.get("email") or (emails[0] if isinstance(emails, list | tuple) and emails else "")
+    external_id, email = payload.get("external_id") or payload.get("user_id"), payload.get("email")
     if external_id:
         query = f"external_id={quote(str(external_id), safe='')}"
     elif email:
@@ -202,35 +201,46 @@ def build_events(payloads: Sequence[Payload], desk: Desk, context: BuildContext)
     return built
 
 
-def ask_by_email(payloads: Sequence[Payload], found: Found, desk: Desk, context: BuildContext) -> RequestSpec | None:
-    """Look somebody up by e-mail who was not found by user id."""
-    person = payloads[0]
-    return ask_user([{"emails": person.get("emails")}], found, desk, context) if not found.get("user") else None
+def finding_by_email(place: int) -> ResolveStep:
+    """Make the step that looks a person up by one of their e-mails: it may be that of a user without an id."""
+
+    def ask(payloads: Sequence[Payload], found: Found, desk: Desk, context: BuildContext) -> RequestSpec | None:
+        emails = answers.list_of(list(payloads[0].get("emails") or ()))  # type: ignore[call-overload]
+        return ask_user([{"email": emails[place]}], found, desk, context) if place < len(emails) else None
+
+    return ResolveStep(f"user_{place}", ask, USER_ID)
 
 
-def to_be_deleted(found: Found) -> str:
-    """Give the id of the user who was found, or nothing."""
-    return str(found.get("user") or found.get("user_by_email") or "")
+def to_be_deleted(found: Found) -> list[str]:
+    """Give the ids of all users that this person is."""
+    known = (found.get(key) for key in ("user", *(f"user_{place}" for place in range(MOST_EMAILS))))
+    return list(dict.fromkeys(str(each) for each in known if each))
 
 
-def delete_softly(payloads: Sequence[Payload], found: Found, desk: Desk, context: BuildContext) -> RequestSpec | None:
-    """Move the user to the deleted users, from where alone they can be deleted for good."""
-    user_id = to_be_deleted(found)
-    if not user_id:
-        return None
-    url = f"{desk.url}/users/{quote(user_id, safe='')}.json"
-    return RequestSpec("DELETE", url, desk.headers, endpoint_label="users/delete")
+def moving(place: int) -> ResolveStep:
+    """Make the step that moves one of them to the deleted users, from where alone they can be deleted for good."""
+
+    def ask(payloads: Sequence[Payload], found: Found, desk: Desk, context: BuildContext) -> RequestSpec | None:
+        ids = to_be_deleted(found)
+        if place >= len(ids):
+            return None
+        url = f"{desk.url}/users/{quote(ids[place], safe='')}.json"
+        return RequestSpec("DELETE", url, desk.headers, endpoint_label="users/delete")
+
+    return ResolveStep(f"moved_{place}", ask, answers.found_at("user", "id"))
 
 
 def build_deletion(people: Sequence[Identifiers], desk: Desk, context: BuildContext) -> list[Built]:
     """Delete for good who was found and moved."""
     built: list[Built] = []
     for index, person in enumerate(people):
-        user_id = to_be_deleted(context.found[index]) if index < len(context.found) else ""
-        if user_id:
+        known = to_be_deleted(context.found[index]) if index < len(context.found) else []
+        for user_id in known:
             url = f"{desk.url}/deleted_users/{quote(user_id, safe='')}.json"
             built.append(RequestSpec("DELETE", url, desk.headers, covers=(index,), endpoint_label="delete"))
-        else:
+        if len(person.emails) > MOST_EMAILS:
+            built.append(too_many_emails(index, MOST_EMAILS))
+        elif not known:
             built.append(never_known(index, person.user_id, *person.emails))
     return built
 
@@ -274,7 +284,7 @@ def _details(answer: object) -> str:
 USER = ResolveStep(
     "user",
     ask_user,
-    answers.found_at("users", 0, "id"),
+    USER_ID,
     cache_key=lambda payload, desk: str(payload.get("external_id") or payload.get("email") or "") or None,
 )
 ORGANIZATION = ResolveStep("organization", ask_organization, answers.found_at("organization", "id"))
@@ -376,9 +386,9 @@ connector = Connector(
         max_people=20,
         build=build_deletion,
         resolve=(
-            ResolveStep("user", ask_user, answers.found_at("users", 0, "id")),
-            ResolveStep("user_by_email", ask_by_email, answers.found_at("users", 0, "id")),
-            ResolveStep("moved", delete_softly, answers.found_at("user", "id")),
+            ResolveStep("user", ask_user, USER_ID),
+            *map(finding_by_email, range(MOST_EMAILS)),
+            *map(moving, range(MOST_EMAILS + 1)),
         ),
     ),
     interpret=interpret_answer,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 
 from connectors.base import Built, Deletion, Identifiers
 from connectors.http import MISSING_ITEM, ItemOutcome, Outcome
-from hub.delivery import asking, lookups, trying
+from hub.delivery import asking, trying
 from hub.delivery.config import Config
 from hub.delivery.trials import Unsupported, usable
 from hub.delivery.trying import Shown
@@ -49,7 +50,10 @@ def _erase_some(config: Config, deletion: Deletion, people: Sequence[Identifiers
         if not built:
             raise Unsupported("The destination is not set up to erase people; its settings say how.")
         for made in built:
-            ended |= {left[item.index]: item for item in _make(config, made)}
+            for item in _make(config, made):  # who needs several requests is erased when each has succeeded
+                known_before = ended.get(left[item.index])
+                if known_before is None or known_before.outcome is Outcome.DELIVERED:
+                    ended[left[item.index]] = item
     return [ended.get(place, NOT_SAID) for place in range(len(people))]
 
 
@@ -57,13 +61,8 @@ def _look_up(config: Config, deletion: Deletion, person: Identifiers) -> dict[st
     """What the connector has to know of a person first; or why it cannot."""
     known: dict[str, object] = {}
     for step in deletion.resolve:
-        request = step.build([asdict(person)], known, config.prepared, asking.context_of(config))
-        known[step.key] = None
-        if request is None:
-            continue
-        request.covers = (0,)
-        asked = asking.ask(config, request)
-        found = asked if isinstance(asked, ItemOutcome) else lookups.read(step, request, asked.response)
+        context = asking.context_of(config)
+        found = asking.look_up(config, step, [asdict(person)], known, context, partial(asking.ask, config))
         if isinstance(found, ItemOutcome):
             return found
         known[step.key] = found

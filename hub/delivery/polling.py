@@ -14,9 +14,9 @@ from datetime import datetime
 from uuid import UUID
 
 from connectors import http
-from connectors.base import BuildContext, Job
+from connectors.base import BuildContext, Job, Named
 from connectors.http import UNCONFIRMED, ItemOutcome, Outcome, RequestSpec, Response
-from hub.delivery import drafts, origins, prepare
+from hub.delivery import drafts, marks, origins, prepare
 from hub.delivery.calls import Call
 from hub.delivery.parts import Part, Tag
 from hub.delivery.run import FORBIDDEN, Run
@@ -103,6 +103,9 @@ class Polls:
         elif said is None:
             self._run.note_success()
             self._go_on(group, answer.status)
+        elif isinstance(said, Named):
+            metrics.job_polls.labels("ended").inc()
+            self._verdicts.take(call, tag, marks.apply(self._run.config, group.parts, said), answer)
         else:
             metrics.job_polls.labels("ended").inc()
             places = [part.ref.job.index if part.ref and part.ref.job else 0 for part in group.parts]
@@ -152,7 +155,7 @@ class Polls:
                 self._verdicts.bury(part, drafts.unconfirmed(TIMED_OUT))
 
 
-def read(group: Group, spec: RequestSpec, response: Response) -> list[ItemOutcome] | ItemOutcome | None:
+def read(group: Group, spec: RequestSpec, response: Response) -> list[ItemOutcome] | Named | ItemOutcome | None:
     """How the job has ended for each of its payloads; None while it goes on; the one outcome of a failed question.
 
     What the common table calls a refusal of the question is the connector's to judge: it may mean that the job is gone.
@@ -161,7 +164,8 @@ def read(group: Group, spec: RequestSpec, response: Response) -> list[ItemOutcom
         item = http.interpret(spec, response)[0]
         if item.outcome is not Outcome.REJECTED or item.status == FORBIDDEN:
             return item
-    return group.job.read(spec, response, group.size)
+    named = group.job.naming.read(spec, response) if group.job.naming is not None else None
+    return named or group.job.read(spec, response, group.size)
 
 
 def _lost(part: Part) -> ItemOutcome:

@@ -326,7 +326,7 @@ def check_built(
     assert is_part or sorted(covered) == list(range(len(payloads)))
     for one in built:
         if isinstance(one, ItemOutcome):
-            assert one.outcome in (Outcome.REJECTED, Outcome.FILTERED)
+            assert one.outcome in (Outcome.REJECTED, Outcome.FILTERED) or one.retry_after_s
             assert one.reason
             assert one.message
         elif isinstance(one, SinkRequest):

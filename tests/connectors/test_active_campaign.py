@@ -37,14 +37,26 @@ def test_updates_of_one_person_share_a_look_up_only_when_they_say_the_same() -> 
 
 def test_a_person_is_found_and_deleted() -> None:
     assert ACTIVE.delete is not None
-    (step,) = ACTIVE.delete.resolve
-    request = step.build([{"emails": ("ada+x@acme.test",)}], {}, ACCOUNT, context_for([{}]))
+    step, other, *_ = ACTIVE.delete.resolve
+    person = {"emails": ("ada+x@acme.test", "ada@home.test")}
+    request, second = (each.build([person], {}, ACCOUNT, context_for([{}])) for each in (step, other))
+    assert second is not None
+    assert second.url.endswith("/contacts?email=ada%40home.test")
     assert request is not None
     assert request.url == "https://acme.api-us1.com/api/3/contacts?email=ada%2Bx%40acme.test"
     found = step.read(request, Response(200, body=b'{"contacts": [{"id": "113"}]}'))
-    deletion, nobody = ACTIVE.delete.build(
-        [Identifiers(), Identifiers()], ACCOUNT, context_for([{}] * 2, [{"contact_id": found}, {}])
+    known = {"contact_0": found, "contact_1": "114", "contact_2": "113"}
+    deletion, another, nobody = ACTIVE.delete.build(
+        [Identifiers(), Identifiers()], ACCOUNT, context_for([{}] * 2, [known, {}])
     )
+    assert another.url.endswith("/contacts/114")  # type: ignore[union-attr]
     assert isinstance(deletion, RequestSpec)
     assert (deletion.method, deletion.url) == ("DELETE", "https://acme.api-us1.com/api/3/contacts/113")
     assert nobody.outcome is Outcome.FILTERED  # type: ignore[union-attr]
+
+
+def test_of_more_emails_than_are_looked_up_the_owner_is_told() -> None:
+    assert ACTIVE.delete is not None
+    many = Identifiers(emails=tuple(f"ada+{place}@acme.test" for place in range(11)))
+    *_, told = ACTIVE.delete.build([many], ACCOUNT, context_for([{}], [{"contact_0": "113"}]))
+    assert (told.outcome, told.reason) == (Outcome.REJECTED, "too_many_emails")  # type: ignore[union-attr]

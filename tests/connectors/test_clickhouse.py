@@ -46,7 +46,11 @@ def test_the_same_rows_have_the_same_token_and_others_another() -> None:
 
 
 def test_a_table_of_the_owners_is_not_made() -> None:
-    (step,) = INSERT.resolve
+    step, columns = INSERT.resolve
+    payload = {"type": "track", "columns": {"total": 1}}
+    assert columns.build([payload], {}, prepared(), context_for([{}])) is None
+    assert columns.cache_key is not None
+    assert columns.cache_key(payload, prepared()) is None
     assert step.build([{}], {}, prepared(create_table=False), context_for([{}])) is None
     assert step.cache_key is not None
     assert step.cache_key({}, prepared(database="crm")) == "`crm`.`events`"

@@ -1,4 +1,4 @@
-"""Customer.io: who a person is, moments within attributes, deletion by the best name there is."""
+"""Customer.io: who a person is, moments within attributes, deletion by every name there is."""
 
 from __future__ import annotations
 
@@ -41,12 +41,16 @@ def test_a_call_of_more_than_32_kb_is_refused_by_itself() -> None:
     assert request.covers == (0,)  # type: ignore[union-attr]
 
 
-def test_a_person_is_deleted_by_user_id_or_address() -> None:
+def test_a_person_is_deleted_by_user_id_and_every_address() -> None:
     assert CUSTOMER_IO.delete is not None
-    people = [Identifiers(user_id="a/b"), Identifiers(emails=("ada@acme.test",)), Identifiers(anonymous_ids=("x",))]
-    built = CUSTOMER_IO.delete.build(people, WORKSPACE, context_for([{}] * 3))
-    assert [one.url.rpartition("/")[2] for one in built if isinstance(one, RequestSpec)] == ["a%2Fb", "ada%40acme.test"]
-    assert built[2].outcome is Outcome.FILTERED  # type: ignore[union-attr]
+    emails = ("ada@acme.test", "ada@home.test")
+    people = [Identifiers(user_id="a/b", emails=emails), Identifiers(emails=emails[:1]), Identifiers()]
+    *built, nobody = CUSTOMER_IO.delete.build(people, WORKSPACE, context_for([{}] * 3))
+    assert [(one.covers[0], one.url.rpartition("/")[2]) for one in built if isinstance(one, RequestSpec)] == [
+        *((0, "a%2Fb"), (0, "ada%40acme.test"), (0, "ada%40home.test")),
+        (1, "ada%40acme.test"),
+    ]
+    assert nobody.outcome is Outcome.FILTERED  # type: ignore[union-attr]
 
 
 def test_a_call_is_measured_in_bytes_as_it_is_sent() -> None:

@@ -92,6 +92,23 @@ def test_a_trial_of_the_stream_records_nothing() -> None:
     assert GA4.interpret(request, Response(200, body=objection))[0].message == "200: Unknown id."
 
 
+def sample_of(message_id: str, **settings: object) -> RequestSpec | None:
+    (step,) = GA4.action("event").resolve
+    payloads = [{"name": "x", "client_id": "1.2"}]
+    return step.build(payloads, {}, prepared(**WEB, **settings), context_for([{"messageId": message_id}]))
+
+
+def test_one_request_of_a_hundred_is_shown_to_the_validation_server_and_always_the_same_one() -> None:
+    shown = [number for number in range(10_000) if sample_of(f"m-{number}") is not None]
+    assert 50 < len(shown) < 200
+    assert shown == [number for number in range(10_000) if sample_of(f"m-{number}") is not None]
+
+
+def test_a_stream_that_is_only_validated_is_not_sampled_too() -> None:
+    assert sample_of("ajs-next-15") is not None
+    assert sample_of("ajs-next-15", validate_only=True) is None
+
+
 def test_nobody_is_erased_without_a_service_account() -> None:
     assert GA4.delete is not None
     assert GA4.delete.build([Identifiers(user_id="ada")], prepared(**WEB), context_for([{}])) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from connectors import registry
@@ -37,12 +39,14 @@ def test_an_event_of_nobody_is_refused() -> None:
     assert (refused.outcome, refused.reason) == (Outcome.REJECTED, "no_identifier")  # type: ignore[union-attr]
 
 
-def test_a_person_is_deleted_for_good_by_address() -> None:
+def test_a_person_is_deleted_for_good_by_every_address() -> None:
     assert HUBSPOT.delete is not None
-    people = [Identifiers(emails=("ada@acme.test",)), Identifiers(user_id="bob")]
-    request, nobody = HUBSPOT.delete.build(people, PORTAL, context_for([{}] * 2))
-    assert isinstance(request, RequestSpec)
-    assert request.body == {"objectId": "ada@acme.test", "idProperty": "email"}
+    people = [Identifiers(emails=("Ada@acme.test", "ada@home.test")), Identifiers(user_id="bob")]
+    *requests, nobody = HUBSPOT.delete.build(people, PORTAL, context_for([{}] * 2))
+    assert [(one.covers, one.body) for one in requests if isinstance(one, RequestSpec)] == [
+        ((0,), {"objectId": "ada@acme.test", "idProperty": "email"}),
+        ((0,), {"objectId": "ada@home.test", "idProperty": "email"}),
+    ]
     assert nobody.outcome is Outcome.FILTERED  # type: ignore[union-attr]
 
 
@@ -53,3 +57,42 @@ def test_an_error_that_names_no_input_is_searched_for_by_halving(label: str) -> 
     both, one = (RequestSpec("POST", "x", covers=covers, endpoint_label=label) for covers in ((0, 1), (0,)))
     outcomes = [[found.outcome for found in HUBSPOT.interpret(each, Response(207, body=body))] for each in (both, one)]
     assert outcomes == [[Outcome.TOO_LARGE] * 2, [Outcome.REJECTED]]
+
+
+def outcomes_of(request: RequestSpec, body: object, status: int = 207) -> list[tuple[Outcome, str]]:
+    assert HUBSPOT.interpret is not None
+    found = HUBSPOT.interpret(request, Response(status, body=json.dumps(body).encode()))
+    return [(one.outcome, one.reason) for one in found]
+
+
+def test_an_input_that_hubspot_does_not_answer_for_is_tried_again() -> None:
+    request = RequestSpec("POST", "x", covers=(0, 1, 2, 3), endpoint_label="contacts/batch/upsert")
+    results = [{"id": "1", "objectWriteTraceId": "0,3"}]
+    errors = [{"message": "no", "context": {"objectWriteTraceId": ["1"]}}]
+    assert outcomes_of(request, {"results": results, "errors": errors}) == [
+        (Outcome.DELIVERED, ""),
+        (Outcome.REJECTED, "input_refused"),
+        (Outcome.RETRY, "missing_item"),
+        (Outcome.DELIVERED, ""),
+    ]
+
+
+def test_an_association_that_failed_is_found_by_its_ends() -> None:
+    inputs = [{"from": {"id": "9"}, "to": {"id": who}} for who in ("51", "52")]
+    request = RequestSpec("POST", "x", (), {"inputs": inputs}, "json", (0, 1), endpoint_label="associations")
+    error = {"message": "no", "context": {"fromObjectId": ["9"], "toObjectId": ["52"]}}
+    assert outcomes_of(request, {"results": [{}], "errors": [error]}) == [
+        (Outcome.DELIVERED, ""),
+        (Outcome.REJECTED, "input_refused"),
+    ]
+
+
+def test_a_contact_that_a_list_cannot_find_fails_alone() -> None:
+    payloads = [{"email": "a@x.test", "list_id": "7"}, {"email": "b@x.test", "list_id": "7"}]
+    context = context_for([{}] * 2, [{"contact": "51"}, {"contact": "52"}])
+    (request,) = HUBSPOT.action("set_list_membership").build(payloads, PORTAL, context)
+    assert isinstance(request, RequestSpec)
+    assert outcomes_of(request, {"recordsIdsAdded": ["51"], "recordIdsMissing": ["52"]}, 200) == [
+        (Outcome.DELIVERED, ""),
+        (Outcome.REJECTED, "record_missing"),
+    ]

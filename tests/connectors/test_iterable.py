@@ -1,4 +1,4 @@
-"""Iterable: nobody twice in one bulk update, dates as it reads them, deletion by the best name there is."""
+"""Iterable: nobody twice in one bulk update, dates as it reads them, deletion by every name there is."""
 
 from __future__ import annotations
 
@@ -36,13 +36,15 @@ def test_moments_are_written_as_iterable_reads_them(value: object, wanted: objec
     assert dates(value) == wanted
 
 
-def test_a_person_is_deleted_by_user_id_or_address() -> None:
+def test_a_person_is_deleted_by_user_id_and_every_address() -> None:
     assert ITERABLE.delete is not None
     assert ITERABLE.interpret is not None
-    people = [Identifiers(user_id="a/b"), Identifiers(emails=("ada@acme.test",)), Identifiers()]
-    first, second, third = ITERABLE.delete.build(people, PROJECT, context_for([{}] * 3))
+    people = [Identifiers(user_id="a/b", emails=("ada@acme.test", "ada@home.test")), Identifiers()]
+    first, second, other, third = ITERABLE.delete.build(people, PROJECT, context_for([{}] * 2))
     assert isinstance(first, RequestSpec)
     assert first.url == "https://api.iterable.com/api/users/byUserId/a%2Fb"
     assert second.url == "https://api.iterable.com/api/users/ada%40acme.test"  # type: ignore[union-attr]
+    assert other.url == "https://api.iterable.com/api/users/ada%40home.test"  # type: ignore[union-attr]
+    assert [one.covers for one in (first, second, other)] == [(0,)] * 3  # type: ignore[union-attr]
     assert third.outcome is Outcome.FILTERED  # type: ignore[union-attr]
     assert ITERABLE.interpret(first, Response(404))[0].outcome is Outcome.DELIVERED

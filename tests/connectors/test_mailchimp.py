@@ -46,12 +46,13 @@ def test_an_event_is_named_as_mailchimp_takes_names(name: str, wanted: str) -> N
 def test_a_member_is_deleted_for_good_by_the_digest_of_the_address_in_lower_case() -> None:
     assert MAILCHIMP.delete is not None
     assert MAILCHIMP.interpret is not None
-    people = [Identifiers(emails=("Ada@Acme.test",)), Identifiers(user_id="bob")]
-    request, other = MAILCHIMP.delete.build(people, AUDIENCE, context_for([{}] * 2))
+    people = [Identifiers(emails=("Ada@Acme.test", "ada@acme.test", "ada@home.test")), Identifiers(user_id="bob")]
+    request, second, other = MAILCHIMP.delete.build(people, AUDIENCE, context_for([{}] * 2))
     assert isinstance(request, RequestSpec)
     digest = hashlib.md5(b"ada@acme.test").hexdigest()
     assert (
         request.url == f"https://us6.api.mailchimp.com/3.0/lists/a1b2c3d4e5/members/{digest}/actions/delete-permanent"
     )
     assert MAILCHIMP.interpret(request, Response(404))[0].outcome is Outcome.DELIVERED
+    assert hashlib.md5(b"ada@home.test").hexdigest() in second.url  # type: ignore[union-attr]
     assert other.outcome is Outcome.FILTERED  # type: ignore[union-attr]

@@ -24,7 +24,9 @@ ASK = RequestSpec("GET", "https://api.sendgrid.com/v3/marketing/contacts/imports
     [
         ("pending", 0, None),
         ("completed", 0, [(Outcome.DELIVERED, ()), (Outcome.DELIVERED, ())]),
-        ("completed", 1, [(Outcome.DELIVERED, ("count_mismatch",)), (Outcome.DELIVERED, ("count_mismatch",))]),
+        ("errored", 1, [(Outcome.DELIVERED, ("count_mismatch", "1_of_2_refused"))] * 2),
+        ("errored", 0, [(Outcome.DELIVERED, ("count_mismatch", "some_of_2_refused"))] * 2),
+        ("", 0, None),
         ("completed", 2, [(Outcome.REJECTED, ()), (Outcome.REJECTED, ())]),
         ("failed", 0, [(Outcome.REJECTED, ()), (Outcome.REJECTED, ())]),
     ],

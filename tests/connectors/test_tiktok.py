@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors import registry
-from connectors.destinations.tiktok import cleaned, event_name, phone
+from connectors.destinations.tiktok import CLEANED, event_name, phone
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,12 @@ def test_a_phone_has_fifteen_characters_at_most() -> None:
 
 
 def test_places_leave_clean_and_in_clear() -> None:
-    assert cleaned("New York, N.Y.") == "newyorkny"
+    raw = {"city": "New York, N.Y.", "state": "New York", "country": "United States"}
+    assert {key: CLEANED[key](value) for key, value in raw.items()} == {
+        "city": "newyorkny",
+        "state": "ny",
+        "country": "us",
+    }
     fields = {field.key: field for field in registry.get("tiktok").action("send_event").fields}
     assert [fields[key].hashed for key in ("city", "state", "country")] == [None] * 3
     assert all(fields[key].hashed for key in ("email", "phone", "first_name", "last_name", "zip_code"))

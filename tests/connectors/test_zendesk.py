@@ -42,12 +42,9 @@ def test_a_job_is_followed_to_its_end(status: dict[str, object], outcomes: objec
 
 def test_a_user_is_deleted_in_two_steps() -> None:
     assert ZENDESK.delete is not None
-    find, _, move = ZENDESK.delete.resolve
-    asked = find.build([{"user_id": "", "emails": ("ada@acme.test",)}], {}, DESK, context_for([{}]))
-    assert asked is not None
-    assert asked.url == "https://acme.zendesk.com/api/v2/users/search.json?query=email%3Aada%40acme.test"
-    assert move.build([{}], {}, DESK, context_for([{}])) is None
-    moved = move.build([{}], {"user": "7"}, DESK, context_for([{}]))
+    steps = {step.key: step for step in ZENDESK.delete.resolve}
+    assert steps["moved_0"].build([{}], {}, DESK, context_for([{}])) is None
+    moved = steps["moved_0"].build([{}], {"user": "7"}, DESK, context_for([{}]))
     assert moved is not None
     assert (moved.method, moved.url) == ("DELETE", "https://acme.zendesk.com/api/v2/users/7.json")
     gone, nobody = ZENDESK.delete.build([Identifiers()] * 2, DESK, context_for([{}] * 2, [{"user": "7"}, {}]))
@@ -56,14 +53,16 @@ def test_a_user_is_deleted_in_two_steps() -> None:
     assert nobody.outcome is Outcome.FILTERED  # type: ignore[union-attr]
 
 
-def test_whom_the_user_id_does_not_find_the_email_may() -> None:
+def test_every_user_of_a_person_is_deleted_and_each_only_once() -> None:
     assert ZENDESK.delete is not None
     steps = {step.key: step for step in ZENDESK.delete.resolve}
-    person = {"user_id": "ada", "emails": ("ada@acme.test",)}
-    request = steps["user_by_email"].build([person], {"user": None}, DESK, context_for([{}]))
-    assert request is not None
-    assert request.url.endswith("/users/search.json?query=email%3Aada%40acme.test")
-    assert steps["user_by_email"].build([person], {"user": "1"}, DESK, context_for([{}])) is None
-    moved = steps["moved"].build([person], {"user": None, "user_by_email": "7"}, DESK, context_for([{}]))
-    assert moved is not None
-    assert moved.url.endswith("/users/7.json")
+    person = {"user_id": "ada", "emails": ("ada@acme.test", "ada@home.test")}
+    asked = [steps[key].build([person], {}, DESK, context_for([{}])) for key in ("user", "user_0", "user_1", "user_2")]
+    assert [one and one.url.partition("?")[2] for one in asked] == [
+        *("external_id=ada", "query=email%3Aada%40acme.test", "query=email%3Aada%40home.test", None)
+    ]
+    found = {"user": 7, "user_0": "7", "user_1": "8"}
+    moved = [steps[f"moved_{place}"].build([person], found, DESK, context_for([{}])) for place in range(3)]
+    assert [one and one.url.rpartition("/")[2] for one in moved] == ["7.json", "8.json", None]
+    built = ZENDESK.delete.build([Identifiers(user_id="ada")], DESK, context_for([{}], [found]))
+    assert [one.url.rpartition("/")[2] for one in built] == ["7.json", "8.json"]  # type: ignore[union-attr]

@@ -41,6 +41,10 @@ class Importer:
         told = {"state": state, "count": len(self.batches[job - 1]), "results": results}
         self.receiver.rule(f"/jobs/{job}", lambda request: Reply(status, json.dumps(told).encode()))
 
+    def refuses(self, job: str, *numbers: int, following: str = "") -> None:
+        told = {"refused": numbers, "next": following}
+        self.receiver.rule(f"/jobs/{job}", lambda request: Reply(200, json.dumps(told).encode()))
+
     def asked(self) -> int:
         return sum(path.startswith("/jobs/") for path in self.receiver.paths())
 
@@ -142,6 +146,38 @@ def test_each_event_ends_by_its_own_place(source: Source, importer: Importer, wo
     importer.says(2, "done", "ok")
     poll(hook, worker)
     assert books(hook) == {"eligible": 4, "delivered": 3, "dead": 1}
+
+
+def test_an_answer_that_names_events_by_what_is_in_them_ends_each_of_them_page_by_page(
+    source: Source, importer: Importer, worker: Worker
+) -> None:
+    hook = connect(source, importer)
+    log(source, 4)
+    run(hook, worker)
+    importer.refuses("1", 2, following="1-errors")
+    importer.refuses("1-errors", 0, 99)
+    poll(hook, worker)
+    assert [(row.state, row.job_id, row.job_index, row.job_size) for row in rows(hook)] == [
+        ("pending", "1-errors", place, 4) for place in (0, 1, 3)
+    ]
+    poll(hook, worker)
+    letters = DeadLetter.objects.filter(destination_id=hook.pk).order_by("message_id")
+    assert [(letter.message_id[:4], letter.reason) for letter in letters] == [("m-0-", "refused"), ("m-2-", "refused")]
+    assert books(hook) == {"eligible": 4, "delivered": 2, "dead": 2}
+    assert len(importer.batches) == 1
+
+
+def test_an_event_that_its_mapping_makes_nothing_of_any_more_shares_the_fate_of_the_unnamed(
+    source: Source, importer: Importer, worker: Worker
+) -> None:
+    hook = connect(source, importer)
+    log(source, 2)
+    run(hook, worker)
+    for mapping in hook_mappings(hook):
+        tenants.update_mapping(mapping, fields={"n": "no number"}, actor=TESTER)
+    importer.refuses("1", 0)
+    poll(hook, worker)
+    assert books(hook) == {"eligible": 2, "delivered": 2}
 
 
 def test_the_events_at_hand_read_their_own_places_when_others_of_the_job_are_not(

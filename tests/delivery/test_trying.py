@@ -267,6 +267,29 @@ def test_people_are_looked_up_before_they_are_erased_a_few_at_a_time(
     assert deleted == ["/contacts/0", "/contacts/2"]
 
 
+def test_who_needs_several_requests_is_erased_when_each_has_succeeded(
+    source: Source, receiver: Receiver, settings: Any
+) -> None:
+    open_loopback(settings)
+    made = tenants.create_destination(
+        source.workspace,
+        "crm",
+        "CRM",
+        "hubspot",
+        settings={"api_url": receiver.url(""), "access_token": "pat-not-a-real-token"},
+        actor=TESTER,
+    )
+    replies = {b"a@x.test": 204, b"b@x.test": 500, b"c@x.test": 404}
+    receiver.rule(
+        "/crm/v3/objects/contacts/gdpr-delete",
+        lambda request: Reply(next(status for email, status in replies.items() if email in request.body)),
+    )
+    people = [Identifiers(emails=("a@x.test", "b@x.test", "c@x.test")), Identifiers(emails=("a@x.test", "c@x.test"))]
+    found = erasing.erase(made.destination, people, actor=TESTER)
+    assert [(one["person"], one["outcome"]) for one in found] == [(0, "retry"), (1, "delivered")]
+    assert len(receiver.requests) == 5
+
+
 def open_loopback(settings: Any) -> None:
     settings.ALLOW_PRIVATE_NETWORKS = LOOPBACK
 

@@ -17,7 +17,7 @@ from typing import Any, cast
 import psycopg
 from psycopg import Connection, sql
 
-from connectors.http import ItemOutcome, Outcome, SendError
+from connectors.http import CONFIG_ERROR, ItemOutcome, Outcome, SendError
 from connectors.records import PostgresDelete, PostgresRow, SinkRequest
 from hub.delivery.sinks import SinkError, Target, lets_us_in, network
 from hub.delivery.sinks.dialling import CONNECT_SECONDS, Leash, Way, as_file, is_quiet, judged, number, text
@@ -29,7 +29,8 @@ PARAMETERS_A_STATEMENT = 60_000
 LONGEST_WORDS = 300
 NO_FILE = "/dev/null/none"  # libpq would read the password file of whoever runs this process
 Entry = tuple[int, PostgresRow]
-# What a refusal at the door means; libpq gives no code there, only words.
+# What a refusal at the door means where libpq gives no code, only words, in whatever language the server speaks: so
+# these come last.
 AT_THE_DOOR: Sequence[tuple[tuple[str, ...], Outcome, str, str]] = (
     (
         ("password authentication failed", "no password supplied", "role", "pg_hba.conf", "authentication failed"),
@@ -40,6 +41,9 @@ AT_THE_DOOR: Sequence[tuple[tuple[str, ...], Outcome, str, str]] = (
     (("database",), Outcome.DISABLED, "no_database", "There is no database of this name; check the settings."),
     (("permission denied",), Outcome.DISABLED, "forbidden", "The user may not connect to this database."),
 )
+BUSY_WORDS = ("too many", "slots are reserved", "starting up", "shutting down", "recovery", "administrator command")
+# libpq's own words, which are English here, when the connection ended and the server said nothing.
+BROKEN_OFF = ("server closed the connection", "could not receive data", "ssl error")
 ROW_FAULTS = ("22", "23", "54")
 STOPS: Mapping[str, tuple[Outcome, str, str]] = {
     "28P01": (Outcome.UNAUTHORIZED, "unauthorized", "The database refuses user name or password."),
@@ -167,7 +171,7 @@ class PostgresSink:
             return SinkError(outcome, reason, f"{code}: {message}")
         if code.startswith(TRANSIENT) or code == READ_ONLY or code.startswith(ROW_FAULTS):
             return None
-        return SinkError(Outcome.DISABLED, "config_error", f"{code}: {words_of(error)}")
+        return SinkError(Outcome.DISABLED, CONFIG_ERROR, f"{code}: {words_of(error)}")
 
 
 def connect(target: Target, gate: Gate, seconds: float) -> Connection[tuple[object, ...]]:
@@ -205,21 +209,32 @@ def connect(target: Target, gate: Gate, seconds: float) -> Connection[tuple[obje
 
 
 def at_the_door(error: psycopg.Error) -> SinkError:
-    """Why there is no connection."""
-    said = str(error).lower()
+    """Why there is no connection: by what psycopg knows, else by the server's words, else by how far it came."""
+    said, code, pgconn = str(error).lower(), error.sqlstate or "", error.pgconn
+    has_shown_password = pgconn is not None and pgconn.used_password
     if isinstance(error, psycopg.errors.ConnectionTimeout):
         return network(SendError.TIMEOUT)
+    if code in STOPS:
+        outcome, reason, message = STOPS[code]
+        return SinkError(outcome, reason, f"{code}: {message}")
+    if code:
+        return SinkError(Outcome.RETRY, "busy", f"{code}: The database takes no connection at present.")
+    if pgconn is not None and pgconn.needs_password:
+        return SinkError(Outcome.UNAUTHORIZED, "unauthorized", "The database wants a password; enter it.")
     if "certificate" in said:
         return network(SendError.TLS)
     if "fatal" in said:
         for marks, outcome, reason, message in AT_THE_DOOR:
             if any(mark in said.partition("fatal")[2] for mark in marks):
                 return SinkError(outcome, reason, message)
-        return SinkError(Outcome.RETRY, "busy", "The database takes no connection at present.")
+        if not has_shown_password or any(words in said for words in BUSY_WORDS):
+            return SinkError(Outcome.RETRY, "busy", "The database takes no connection at present.")
     if "server does not support ssl" in said:
         return SinkError(Outcome.DISABLED, "no_tls", "The database does not offer TLS.")
-    if "no password supplied" in said:
-        return SinkError(Outcome.UNAUTHORIZED, "unauthorized", "The database wants a password; enter it.")
+    if has_shown_password and not any(words in said for words in BROKEN_OFF):
+        words = str(error).rpartition(":")[2].strip()[:LONGEST_WORDS]
+        message = f"The database was shown the password and lets nobody in; it says: {words}"
+        return SinkError(Outcome.UNAUTHORIZED, "unauthorized", message)
     return network(SendError.CONNECT)
 
 

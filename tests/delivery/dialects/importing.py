@@ -6,7 +6,20 @@ import json
 from collections.abc import Sequence
 
 from connectors import fields, http
-from connectors.base import ALL_CALLS, Action, BatchRule, BuildContext, Connector, Field, Job, Payload, Preset, Settings
+from connectors.base import (
+    ALL_CALLS,
+    Action,
+    BatchRule,
+    BuildContext,
+    Connector,
+    Field,
+    Job,
+    Named,
+    Naming,
+    Payload,
+    Preset,
+    Settings,
+)
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response
 
 BASE_URLS = {"": "https://importing.example.test"}
@@ -44,6 +57,20 @@ def read(request: RequestSpec, response: Response, count: int) -> list[ItemOutco
     return [ItemOutcome(index, WORDS[word], 200, word) for index, word in enumerate(told["results"])]
 
 
+def mark(payload: Payload) -> str:
+    return f"n={payload['n']}"
+
+
+def read_named(request: RequestSpec, response: Response) -> Named | None:
+    """Where the vendor lists those that it refused, each by its number; on a first page maybe, of several."""
+    told = json.loads(response.body) if response.status == 200 else {}
+    if "refused" not in told:
+        return None
+    following = ItemOutcome(0, Outcome.PENDING, 200, remote_id=told["next"]) if told.get("next") else None
+    outcomes = {f"n={n}": ItemOutcome(0, Outcome.REJECTED, 200, "refused") for n in told["refused"]}
+    return Named(outcomes, following or ItemOutcome(0, Outcome.DELIVERED, 200))
+
+
 IMPORT = Action(
     "import",
     "Import",
@@ -52,7 +79,7 @@ IMPORT = Action(
     FIELDS,
     build,
     BatchRule(10, 0),
-    job=Job(ask, read, poll_interval_s=30.0, max_wait_s=3_600.0),
+    job=Job(ask, read, poll_interval_s=30.0, max_wait_s=3_600.0, naming=Naming(mark, read_named)),
 )
 
 connector = Connector(

@@ -10,10 +10,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.errors import FinishedPGconn
 
 from connectors.http import ItemOutcome, Outcome, Scope
 from connectors.records import PostgresDelete, PostgresRow, SinkRequest
-from hub.delivery.sinks.postgres import as_text
+from hub.delivery.sinks.postgres import as_text, at_the_door
 from hub.delivery.sinks.running import Runner
 from hub.lib import postgres
 from tests.certificates import own_certificate, server_context
@@ -21,6 +22,7 @@ from tests.delivery.sinks.conftest import Write
 from tests.relays import Relay, to_unix
 
 PASSWORD = "a-good-password"
+SHUT_OUT = ("unauthorized", "unauthorized")
 TABLE = ("public", "sink_events")
 MAKE = """
 DROP TABLE IF EXISTS sink_events, sink_other, sink_made;
@@ -171,6 +173,42 @@ def test_a_table_that_may_be_made_is_made_when_it_is_missing(
 
 
 # Connecting
+
+
+@pytest.mark.parametrize(
+    ("words", "known", "outcome"),
+    [
+        ("FATAL:  Passwort-Authentifizierung für Benutzer »sinker« fehlgeschlagen", {"used_password": True}, SHUT_OUT),
+        ('ВАЖНО:  пользователь "sinker" не прошёл проверку подлинности', {"used_password": True}, SHUT_OUT),
+        ("fe_sendauth: kein Passwort angegeben", {"needs_password": True}, SHUT_OUT),
+        ("FATAL:  remaining connection slots are reserved", {"used_password": True}, ("retry", "busy")),
+        ("FATAL:  das Datenbanksystem startet", {}, ("retry", "busy")),
+        ("server closed the connection unexpectedly", {"used_password": True}, ("retry", "connect")),
+        ("Verbindungsaufbau abgelehnt", {}, ("retry", "connect")),
+    ],
+)
+def test_a_server_may_speak_any_language(words: str, known: dict[str, bool], outcome: tuple[str, str]) -> None:
+    error = psycopg.OperationalError(f'connection failed: connection to server at "::1", port 1 failed: {words}')
+    error._pgconn = FinishedPGconn(**known)  # type: ignore[assignment]
+    refusal = at_the_door(error)
+    assert (refusal.outcome.value, refusal.reason) == outcome
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [
+        (psycopg.errors.InvalidPassword, SHUT_OUT),
+        (psycopg.errors.InvalidAuthorizationSpecification, SHUT_OUT),
+        (psycopg.errors.InvalidCatalogName, ("disabled", "no_database")),
+        (psycopg.errors.InsufficientPrivilege, ("disabled", "forbidden")),
+        (psycopg.errors.TooManyConnections, ("retry", "busy")),
+        (psycopg.errors.CannotConnectNow, ("retry", "busy")),
+        (psycopg.errors.ConnectionTimeout, ("retry", "timeout")),
+    ],
+)
+def test_a_code_says_more_than_words(kind: type[psycopg.Error], outcome: tuple[str, str]) -> None:
+    refusal = at_the_door(kind("ошибка"))
+    assert (refusal.outcome.value, refusal.reason) == outcome
 
 
 @pytest.mark.parametrize(

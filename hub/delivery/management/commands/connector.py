@@ -40,11 +40,11 @@ class Command(BaseCommand):
         show.add_argument("slug")
         show.add_argument("--source", action="store_true", help="the source connector of this name")
         test = verbs.add_parser("test", help="what a connector or a destination makes of an event")
-        test.add_argument("slug", nargs="?", help="a connector, set up from --settings alone")
+        test.add_argument("slug", nargs="?", help="a connector, set up from --with alone")
         test.add_argument("--destination", metavar="SLUG", help="a destination of the workspace, as it is set up")
         test.add_argument("--workspace", metavar="SLUG")
         test.add_argument("--event", metavar="FILE", help="a JSON file with one event or a list; else a sample")
-        test.add_argument("--settings", metavar="FILE", help="a JSON file; else those of a fixture, or made up")
+        test.add_argument("--with", dest="given", metavar="FILE", help="settings in JSON; else a fixture's, or made up")
         test.add_argument("--mapping", metavar="FILE", help='{"action", "fields", "trigger"?}; else the presets')
         kind = test.add_mutually_exclusive_group()
         kind.add_argument("--dry-run", action="store_true", help="make no call; this is what happens anyway")
@@ -95,7 +95,7 @@ class Command(BaseCommand):
         if bool(options["slug"]) == bool(options["destination"]):
             raise CommandError("Name a connector, or a --destination with its --workspace.", returncode=2)
         if options["destination"]:
-            if options["settings"] or options["mapping"] or not options["event"]:
+            if options["given"] or options["mapping"] or not options["event"]:
                 message = "A destination has settings and mappings of its own; give an --event, and none of these."
                 raise CommandError(message, returncode=2)
             events = trying.read_events(_read(options["event"]))
@@ -113,7 +113,7 @@ class Command(BaseCommand):
         """Without a database: by what was given, else by a fixture of the source tree, else by samples."""
         connector = registry.get(options["slug"])
         fixture = _fixture(connector)
-        given = json_of(options["settings"]) if options["settings"] else fixture.get("settings")
+        given = json_of(options["given"]) if options["given"] else fixture.get("settings")
         known = given if given is not None else samples.settings_for(connector)
         mapping = json_of(options["mapping"]) if options["mapping"] else None
         found: list[Mapping[str, object]] = []
@@ -131,7 +131,7 @@ class Command(BaseCommand):
         try:
             config = declared.declare(connector.slug, known, mappings)
         except SettingsError as error:
-            hint = "" if given is not None else " These were made up; give --settings."
+            hint = "" if given is not None else " These were made up; give --with FILE."
             raise CommandError(f"{error}{hint}", returncode=2) from error
         at = samples.AT if not options["event"] and not options["live"] else None
         trial = trying.try_events(config, events, declared.SOURCE, is_live=options["live"], found=found, at=at)
