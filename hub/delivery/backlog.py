@@ -24,42 +24,33 @@ from hub.delivery.waiting import Loaded, Waiting
 from hub.events import cursors
 from hub.lib.postgres import Row
 
-DUE = """
+# A row r as the chunk that tries it must know it.
+ROWS = """
 SELECT r.id, r.mapping_id, r.seq, r.attempts, r.first_at, r.source_id, r.day, r.xid, r.batch_key, r.state,
     r.job_id, r.job_index, r.job_size, r.job_until,
     (SELECT count(*) FROM delivery_retry o WHERE o.pipeline_id = r.pipeline_id AND o.seq = r.seq) AS rows_of_event,
     EXISTS (SELECT FROM delivery_dead x WHERE x.destination_id = r.destination_id AND x.seq = r.seq
             AND x.pipeline_id = r.pipeline_id) AS has_dead
-FROM delivery_retry r
+FROM delivery_retry r"""
+DUE = f"""{ROWS}
 WHERE r.pipeline_id = %(pipeline)s AND r.next_run_at <= now()
 ORDER BY r.next_run_at
 LIMIT %(limit)s
 """
 # Of each user only the earliest row may be tried; those behind it come along when it is due.
-DUE_ORDERED = """
+DUE_ORDERED = f"""
 WITH head AS (
     SELECT DISTINCT ON (r.user_key) r.user_key, r.next_run_at, r.state FROM delivery_retry r
     WHERE r.pipeline_id = %(pipeline)s
     ORDER BY r.user_key, r.xid < pg_snapshot_xmax(pg_current_snapshot())::text::bigint, r.xid, r.seq
 )
-SELECT r.id, r.mapping_id, r.seq, r.attempts, r.first_at, r.source_id, r.day, r.xid, r.batch_key, r.state,
-    r.job_id, r.job_index, r.job_size, r.job_until,
-    (SELECT count(*) FROM delivery_retry o WHERE o.pipeline_id = r.pipeline_id AND o.seq = r.seq) AS rows_of_event,
-    EXISTS (SELECT FROM delivery_dead x WHERE x.destination_id = r.destination_id AND x.seq = r.seq
-            AND x.pipeline_id = r.pipeline_id) AS has_dead
-FROM delivery_retry r JOIN head h ON h.user_key = r.user_key
+{ROWS} JOIN head h ON h.user_key = r.user_key
 WHERE r.pipeline_id = %(pipeline)s AND (h.next_run_at <= now() OR h.state = 'parked')
 ORDER BY r.xid, r.seq
 LIMIT %(limit)s
-"""
+"""  # noqa: S608 - our own constants
 # A batch that is repeated must have all its members again, whoever was found to be due.
-COMPANIONS = """
-SELECT r.id, r.mapping_id, r.seq, r.attempts, r.first_at, r.source_id, r.day, r.xid, r.batch_key, r.state,
-    r.job_id, r.job_index, r.job_size, r.job_until,
-    (SELECT count(*) FROM delivery_retry o WHERE o.pipeline_id = r.pipeline_id AND o.seq = r.seq) AS rows_of_event,
-    EXISTS (SELECT FROM delivery_dead x WHERE x.destination_id = r.destination_id AND x.seq = r.seq
-            AND x.pipeline_id = r.pipeline_id) AS has_dead
-FROM delivery_retry r
+COMPANIONS = f"""{ROWS}
 WHERE r.pipeline_id = %(pipeline)s AND r.batch_key = ANY(%(keys)s) AND r.state <> 'parked' AND NOT r.id = ANY(%(found)s)
 ORDER BY r.xid, r.seq
 """

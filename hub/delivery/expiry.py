@@ -65,10 +65,15 @@ RAISE_FLOOR = "UPDATE delivery_pipeline SET floor_seq = greatest(floor_seq, %s) 
 OLD_RETRIES = """
 SELECT r.id, r.source_id, r.seq FROM delivery_retry r WHERE r.seq < %s AND r.pipeline_id = %s LIMIT 5000
 """
-# A dead letter goes with its event.
+# A dead letter goes with its event. Some at a time, for whoever repairs meanwhile must not wait long; an event's parts
+# together, for the last of them takes its event out of the counts of failures.
 FORGET_DEAD_LETTERS = """
-DELETE FROM delivery_dead WHERE seq < (SELECT max(p.seq_until) FROM event_partition p WHERE p.dropped_at IS NOT NULL)
+DELETE FROM delivery_dead WHERE id IN (
+    SELECT x.id FROM delivery_dead x
+    WHERE x.seq < (SELECT max(p.seq_until) FROM event_partition p WHERE p.dropped_at IS NOT NULL)
+    ORDER BY x.seq FETCH FIRST %s ROWS WITH TIES)
 """
+FORGOTTEN_AT_ONCE = 10_000
 logger = log.get(__name__)
 
 
@@ -96,6 +101,12 @@ def expire_before(connection: Connection[Row], until: int) -> Expired:
         metrics.expired.inc(waiting + retrying)
         logger.warning("events_expired", waiting=waiting, retrying=retrying, before_seq=until)
     return Expired(waiting, retrying)
+
+
+def forget_dead_letters(connection: Connection[Row]) -> None:
+    """Remove the dead letters of events that have left the log."""
+    while connection.execute(FORGET_DEAD_LETTERS, [FORGOTTEN_AT_ONCE]).rowcount >= FORGOTTEN_AT_ONCE:
+        pass
 
 
 def _expire_retries(connection: Connection[Row], lease: Lease, until: int) -> int:

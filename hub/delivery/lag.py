@@ -1,9 +1,10 @@
 """How far pipelines are behind and how long they will need: from count rows and their own pace, never from the log.
 
-The pace is that of a pipeline's last turns that had more to do than time, the waits between them included; before the
-first of them, what its rate limit allows, or else what it has shown with the little there was. What comes in meanwhile
-has to be sent as well, and a pipeline that is held begins only when its hold is over. So the estimate holds as long as
-the receiver and the load stay as they are, and says nothing when nothing is known.
+The pace of whoever works a backlog off is what he has committed in the last seconds. Before he has begun, and when all
+that waits has come in just now, it is the best that he has kept up for a while, or what his rate limit allows, or else
+what he has shown with the little there was. What comes in meanwhile has to be sent as well, and a pipeline that is held
+begins only when its hold is over. So the estimate holds as long as the receiver and the load stay as they are, and says
+nothing when nothing is known.
 """
 
 from __future__ import annotations
@@ -15,20 +16,26 @@ from datetime import datetime
 
 from django.db import connection
 
+from hub.delivery import outflow
+from hub.delivery.outflow import Outflow
+
+# Who is further behind than this works a backlog off.
+KEEPING_UP_SECONDS = 5.0
 # Of the range that holds the cursor a part is taken, as if its transactions were alike; users are taken to be spread
-# evenly over shards. What came in lately is what of it is at most two minutes old: whoever is behind has all of that
-# before him. One that is off goes on whatever its status is, for what waits ends as filtered.
+# evenly over shards. What came in lately is what of it is at most half a minute old: whoever is behind has all of
+# that before him. One that is off goes on whatever its status is, for what waits ends as filtered.
 WAITING = """
 SELECT p.id, p.shard_count, coalesce(p.drain_rate, p.busy_rate),
        (d.status = 'active' OR NOT d.is_enabled) AND p.held_by_replay IS NULL AS goes_on,
        greatest(0, extract(epoch FROM p.held_until - now()))::float8 AS hold, w.waiting, w.since,
+       extract(epoch FROM now() - w.since)::float8 AS age,
        w.lately / greatest(extract(epoch FROM now() - w.lately_since), 10)::float8 AS inflow
 FROM delivery_pipeline p
 JOIN tenants_destination d ON d.id = p.destination_id
 LEFT JOIN LATERAL (
     SELECT min(c.at) AS since, sum(part.waiting) AS waiting,
-           sum(part.waiting) FILTER (WHERE c.at > now() - interval '2 minutes') AS lately,
-           min(c.at) FILTER (WHERE c.at > now() - interval '2 minutes') AS lately_since
+           sum(part.waiting) FILTER (WHERE c.at > now() - interval '30 seconds') AS lately,
+           min(c.at) FILTER (WHERE c.at > now() - interval '30 seconds') AS lately_since
     FROM tenants_connection k
     JOIN event_count c ON c.workspace_id = p.workspace_id AND c.source_id = k.source_id AND c.accepted > 0
         AND (c.epoch = p.cursor_epoch AND c.xid_to > p.cursor_xid::text::xid8 OR c.epoch > p.cursor_epoch)
@@ -67,17 +74,20 @@ class Backlog:
 
 
 def backlog_of(pipeline_ids: Sequence[int]) -> dict[int, Backlog]:
-    """The backlogs of these pipelines, with two queries."""
+    """The backlogs of these pipelines, with three queries."""
     ids = list(pipeline_ids)
     found = dict.fromkeys(ids, Backlog())
     with connection.cursor() as cursor:
         cursor.execute(RETRYING, [ids])
         retrying = dict(cursor.fetchall())
         cursor.execute(WAITING, [ids])
-        for key, shards, rate, goes_on, hold, waiting, since, inflow in cursor.fetchall():
-            count = round(float(waiting or 0) / shards)
-            left = seconds_to_drain(count, rate if goes_on else None, float(inflow or 0) / shards, hold or 0.0)
-            found[key] = Backlog(count, since if count else None, left, retrying.get(key, 0))
+        rows = cursor.fetchall()
+    now_sent = outflow.latest([row[0] for row in rows if row[5]])
+    for key, shards, rate, goes_on, hold, waiting, since, age, inflow in rows:
+        count = round(float(waiting or 0) / shards)
+        pace = pace_of(count, age or 0.0, rate, now_sent.get(key)) if goes_on else None
+        left = seconds_to_drain(count, pace, float(inflow or 0) / shards, hold or 0.0)
+        found[key] = Backlog(count, since if count else None, left, retrying.get(key, 0))
     return found
 
 
@@ -86,6 +96,16 @@ def backlogs() -> dict[int, Backlog]:
     with connection.cursor() as cursor:
         cursor.execute(LIVE)
         return backlog_of([row[0] for row in cursor.fetchall()])
+
+
+def pace_of(waiting: int, age: float, best: float | None, now: Outflow | None) -> float | None:
+    """How many events a second it sends, when so many wait and the first has for so long.
+
+    What it sends now is what it can only while it never runs out of work; else it is as quick as events come in.
+    """
+    if now is None or age < now.seconds or waiting < now.per_second * KEEPING_UP_SECONDS:
+        return best
+    return now.per_second
 
 
 def seconds_to_drain(waiting: int, rate: float | None, inflow: float = 0.0, hold: float = 0.0) -> float | None:

@@ -73,8 +73,8 @@ SET lease_until = NULL, owner = '', wanted = false, is_slow = %(is_slow)s,
     crash_count = CASE WHEN %(is_calm)s THEN 0 ELSE p.crash_count END,
     crash_seq = CASE WHEN %(is_calm)s THEN NULL ELSE p.crash_seq END,
     floor_seq = greatest(p.floor_seq, %(floor)s),
-    drain_rate = least(%(allowed)s::float8, CASE WHEN %(full)s::float8 IS NULL THEN p.drain_rate
-                      ELSE coalesce((p.drain_rate + %(full)s::float8) / 2, %(full)s::float8) END),
+    drain_rate = least(%(allowed)s::float8, greatest(%(full)s::float8, CASE WHEN %(full)s::float8 IS NULL
+                      THEN p.drain_rate ELSE p.drain_rate * 0.75 + %(full)s::float8 * 0.25 END)),
     busy_rate = CASE WHEN %(busy)s::float8 IS NULL THEN p.busy_rate
                      ELSE coalesce((p.busy_rate + %(busy)s::float8) / 2, %(busy)s::float8) END,
     next_run_at = CASE

@@ -14,7 +14,7 @@ from queue import Empty
 
 import psycopg
 
-from connectors.http import Outcome
+from connectors.http import CONFIG_ERROR, Outcome
 from hub.delivery import circuit, committing, config, faults, learning, leases, prepare
 from hub.delivery.ahead import ReadAhead
 from hub.delivery.careful import BUSY_SECONDS, Care
@@ -158,9 +158,9 @@ class Turn:
         self.is_calm = not has_fault and (not self.care.is_on or self.care.has_passed or not has_rest)
 
     def pace(self) -> Pace:
-        """How quick it was; of a rate limit, several shards have a part each."""
+        """How quick it was, unless calls were held back; of a rate limit, several shards have a part each."""
         run = self.run
-        if run is None or run.fault or run.is_probe or self.is_lost:
+        if run is None or run.fault or self.lease.circuit != "closed" or self.is_lost:
             return leases.UNKNOWN_PACE
         self.tempo.end(time.monotonic(), self.sent, self.wait)
         allowed = run.allowed_per_second()
@@ -224,7 +224,7 @@ class Turn:
                     connection, lease.workspace_id, lease.destination_id, self.memory.config, lease.replay_id
                 )
             except UnusableDestination as error:
-                fault = Fault(Outcome.DISABLED.value, "config_error", str(error))
+                fault = Fault(Outcome.DISABLED.value, CONFIG_ERROR, str(error))
                 faults.apply(connection, self.lease, fault, self.memory)
                 return None
         self.memory.config = found

@@ -75,7 +75,7 @@ class Pipeline(models.Model):
     streak_since = models.DateTimeField(null=True, blank=True)
     streak_count = models.IntegerField(db_default=0)
     order_breaks = models.BigIntegerField(db_default=0)
-    # Events a second of the last turns while more waited than they may send, for the time that a backlog takes.
+    # Events a second of the best of the last turns in which more waited than could be sent; for the time of a backlog.
     drain_rate = models.FloatField(null=True, blank=True)
     backlog_told_at = models.DateTimeField(null=True, blank=True)  # the owner was told that it nears its retention
     last_success_at = models.DateTimeField(null=True, blank=True)
@@ -182,14 +182,33 @@ class DeadLetter(models.Model):
                 name="dead_discarded_place",
             ),
             models.Index(
-                fields=["workspace_id", "destination_id", "signature"],
+                fields=["workspace_id", "destination_id", "signature", "reason", "status_code", "at"],
                 condition=Q(discarded_at=None),
-                name="dead_open_signature",
+                name="dead_open_group",
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.reason} {self.seq}"
+
+
+class DeadCount(models.Model):
+    """A change of how many dead letters of a group nobody has seen to, made with them; many are folded into one."""
+
+    workspace_id = models.UUIDField()
+    destination_id = models.UUIDField()
+    signature = models.CharField(max_length=200)
+    reason = models.CharField(max_length=100)
+    status_code = models.SmallIntegerField()
+    letters = models.BigIntegerField()
+    events = models.BigIntegerField()
+
+    class Meta:
+        db_table = "delivery_dead_count"
+        indexes = [models.Index(fields=["workspace_id", "destination_id"], name="dead_count_group")]
+
+    def __str__(self) -> str:
+        return f"{self.signature} {self.events:+d}"
 
 
 class Replay(models.Model):

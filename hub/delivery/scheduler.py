@@ -42,19 +42,21 @@ FROM delivery_pipeline p
 JOIN tenants_destination d ON d.id = p.destination_id
 WHERE p.next_run_at <= now() AND (p.lease_until IS NULL OR p.lease_until < now()) AND {services.MAY_RUN}
 """  # noqa: S608 - our own constants
-# Pipelines behind the newest event of their workspace since the last look; count rows tell it, no pipeline is probed.
+# Pipelines behind the newest event of their sources since the last look; count rows tell it, no pipeline is probed.
 BEHIND = f"""
-SELECT p.id, p.workspace_id, {services.IS_APART}, false FROM delivery_pipeline p
-JOIN (SELECT c.workspace_id, max(c.xid_to::text::bigint) AS xid FROM event_count c
+SELECT DISTINCT p.id, p.workspace_id, {services.IS_APART}, false FROM delivery_pipeline p
+JOIN (SELECT c.workspace_id, c.source_id, max(c.xid_to::text::bigint) AS xid FROM event_count c
       WHERE c.epoch = %(epoch)s AND c.xid_to >= %(since)s::text::xid8 AND c.xid_to < %(horizon)s::text::xid8
         AND c.accepted > 0
-      GROUP BY c.workspace_id) n ON n.workspace_id = p.workspace_id
+      GROUP BY 1, 2) n ON n.workspace_id = p.workspace_id
+JOIN tenants_connection k ON k.source_id = n.source_id AND {services.IS_CONNECTED}
 JOIN tenants_destination d ON d.id = p.destination_id
 WHERE p.kind = 'live' AND (p.cursor_epoch, p.cursor_xid) < (%(epoch)s, n.xid)
   AND {services.IS_FREE} AND {services.MAY_RUN}
 """  # noqa: S608 - our own constants
 # The same for whatever was not seen before, by one look into an index for each source: however long nobody has looked,
-# it costs no more.
+# it costs no more. Also for pipelines that only others' events lie before: their cursors stay near the horizon, so that
+# they keep no partition, and a source that is connected need not be searched for from far back.
 BEHIND_ANYWHERE = f"""
 WITH low AS (
     SELECT o.workspace_id, min(o.cursor_xid) AS xid FROM delivery_pipeline o WHERE o.cursor_epoch = %(epoch)s

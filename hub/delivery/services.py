@@ -44,9 +44,19 @@ IS_FREE = """(p.lease_until IS NULL OR p.lease_until < now()) AND (p.held_until 
 MAY_RUN = """(d.status = 'active' OR NOT d.is_enabled OR d.deleted_at IS NOT NULL)
   AND CASE WHEN p.kind = 'live' THEN p.held_by_replay IS NULL
       ELSE EXISTS (SELECT FROM delivery_replay y WHERE y.id = p.replay_id AND y.state = 'running') END"""
+# Of a connection k: whether it was on at some place that the pipeline's cursor has yet to reach.
+IS_CONNECTED = """k.workspace_id = p.workspace_id AND k.destination_id = p.destination_id
+  AND EXISTS (SELECT FROM tenants_subscriptioninterval i
+              WHERE i.workspace_id = k.workspace_id AND i.kind = 'connection' AND i.object_id = k.id
+                AND (i.until_epoch IS NULL OR (i.until_epoch, i.until_xid) > (p.cursor_epoch, p.cursor_xid)))"""
+# A hint names a workspace; count rows tell whose sources have something new. Others would be claimed for nothing.
 IDLE = f"""
 SELECT p.id, {IS_APART} FROM delivery_pipeline p JOIN tenants_destination d ON d.id = p.destination_id
 WHERE p.workspace_id = %s AND p.kind = 'live' AND {IS_FREE} AND {MAY_RUN}
+  AND EXISTS (SELECT FROM tenants_connection k
+              JOIN event_count c ON c.workspace_id = k.workspace_id AND c.source_id = k.source_id AND c.accepted > 0
+                  AND (c.epoch, c.xid_to) > (p.cursor_epoch, p.cursor_xid::text::xid8)
+              WHERE {IS_CONNECTED})
 ORDER BY p.cursor_epoch, p.cursor_xid, p.id LIMIT %s
 """  # noqa: S608 - our own constants
 

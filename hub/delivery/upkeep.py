@@ -112,7 +112,7 @@ def retire_partitions(connection: PgConnection) -> None:
         if not needed or needed[0] is None or bounds.seq_until > int(str(needed[0])):
             break
         partitions.drop(connection, bounds)
-    connection.execute(expiry.FORGET_DEAD_LETTERS)
+    expiry.forget_dead_letters(connection)
     hours = connection.execute(LONGEST_WINDOW, [settings.DEDUPE_HOURS]).fetchone()
     partitions.drop_old_days(connection, int(str(hours[0])) if hours else settings.DEDUPE_HOURS)
     connection.execute("DELETE FROM event_rejected WHERE at < now() - interval '7 days'")

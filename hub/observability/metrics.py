@@ -62,6 +62,11 @@ backlogs_at_risk = Gauge(
 )
 disk_free = Gauge("disk_free_ratio", "Free share of the data volume.", multiprocess_mode="mostrecent")
 ledger_difference = Gauge("ledger_difference", "Events that the books cannot explain.", multiprocess_mode="mostrecent")
+failure_count_difference = Gauge(
+    "failure_count_difference",
+    "Dead letters by which the counts of failures were wrong at the last check.",
+    multiprocess_mode="mostrecent",
+)
 secret_key_rows = Gauge(
     "secret_key_rows", "Secrets by the key that sealed them.", ["key_id"], multiprocess_mode="mostrecent"
 )

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 from connectors import registry
 from hub.delivery.grants import store
 from hub.delivery.grants.exchanges import Issued
-from hub.delivery.grants.needs import need_of
+from hub.delivery.grants.needs import Need, need_of
 from hub.delivery.grants.signing_in import challenge
 from hub.delivery.grants.store import Place
 from tenants import services as tenants
@@ -184,10 +184,15 @@ def make_destination(source: Source, vendor: Vendor, action: str = "send", **opt
 def connect(destination: Destination, vendor: Vendor, seconds: float | None = 3_600.0) -> None:
     """As if the owner had signed in: a first token that lasts so long from now on."""
     given = vendor.give()
+    issued = Issued(given["access_token"], given["refresh_token"], seconds)
+    store.connect(Place(destination.workspace_id, destination.pk), issued, need_for(destination))
+
+
+def need_for(destination: Destination) -> Need:
+    """What the destination has to have before it may call."""
     need = need_of(registry.get(destination.connector), destination.open_settings())
     assert need is not None
-    issued = Issued(given["access_token"], given["refresh_token"], seconds)
-    store.connect(Place(destination.workspace_id, destination.pk), issued, need.fingerprint, 60)
+    return need
 
 
 def in_threads(count: int, act: Callable[[], object]) -> list[object]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from hub.delivery.repair import acts, steps
 from hub.delivery.worker import Worker
 from hub.lib import postgres
 from tenants.models import Source, Workspace
@@ -44,3 +45,10 @@ def scene(acme: Workspace) -> Iterator[Scene]:
     pipeline = staff.make_pipeline(destination)
     yield Scene(acme, source, destination, pipeline, staff.make_event(source))
     postgres.close_pools()
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of eight, and more than ten are a job, so that a few letters take several steps."""
+    monkeypatch.setattr(steps, "STEP", 8)
+    monkeypatch.setattr(acts, "AT_ONCE", 10)

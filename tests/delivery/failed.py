@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from hub.delivery.models import DeadLetter
+from hub.delivery.repair import acts
 from hub.delivery.repair.selection import Selection
 from hub.delivery.worker import Worker
 from hub.jobs import runner
@@ -13,7 +15,10 @@ from hub.lib import postgres
 from tenants.models import Destination, Source
 from tests import factories
 from tests.delivery.logged import append, message, run
+from tests.factories import TESTER
 from tests.receivers import Receiver
+
+MANY = 45
 
 
 def connect(source: Source, receiver: Receiver, **options: Any) -> Destination:
@@ -49,3 +54,11 @@ def run_to_its_end(job: Job, hook: Destination, worker: Worker) -> Job:
         if not job.is_active:
             return job
     raise AssertionError(f"the job is still {job.state}: {job.note}")
+
+
+def numbers(receiver: Receiver) -> list[int]:
+    return [json.loads(request.body)["properties"]["n"] for request in receiver.requests]
+
+
+def repair(hook: Destination, verb: acts.Verb = acts.RETRY, **narrowing: Any) -> acts.Done:
+    return acts.act(verb, [everything(hook, **narrowing)], TESTER, "tests")

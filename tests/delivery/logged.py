@@ -18,7 +18,8 @@ from hub.lib import postgres
 from hub.lib.ids import key8
 from hub.lib.net import Gate
 from hub.lib.postgres import Row
-from tenants.models import Destination, Source
+from tenants.models import AuditEntry, Destination, Source
+from tests import factories
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 INSERT = """
@@ -93,3 +94,24 @@ def books(destination: Destination) -> dict[str, int]:
     assert found["difference"] == 0, found
     (row,) = [each for each in found["destinations"] if each["destination"] == destination.slug]
     return {key: value for key, value in row.items() if isinstance(value, int) and value and key != "difference"}
+
+
+def connect(source: Source, url: str, **options: Any) -> Destination:
+    return factories.make_destination(source.workspace, "hook", url=url, sources=[source], **options)
+
+
+def log(source: Source, count: int, **extra: Any) -> None:
+    append(source, [message(n, user=f"u{n}", **extra) for n in range(count)])
+
+
+def let_pass(hook: Destination, **columns: str) -> None:
+    """Move moments of the destination's pipeline into the past, by intervals."""
+    changes = ", ".join(f"{name} = {name} - %({name})s::interval" for name in columns)
+    with postgres.connect() as own:
+        own.execute(
+            f"UPDATE delivery_pipeline SET {changes} WHERE destination_id = %(hook)s", {**columns, "hook": hook.pk}
+        )
+
+
+def audited(hook: Destination) -> list[str]:
+    return list(AuditEntry.unscoped.filter(object_id=str(hook.pk)).order_by("id").values_list("action", flat=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from base64 import b64encode
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from connectors import catalogue, registry
+from hub.delivery.management.commands.connector import Command
 from tenants.models import AuditEntry, Source
 from tests import factories
 from tests.connectors.fixtures import all_fixtures
@@ -92,12 +94,20 @@ def test_an_event_settings_and_a_mapping_may_be_given(tmp_path: Path) -> None:
     event = written(tmp_path, "event.json", {"type": "track", "event": "Signed Up", "userId": "ada"})
     settings = written(tmp_path, "settings.json", SETTINGS)
     mapping = written(tmp_path, "mapping.json", {"action": "send", "fields": {"data": {"who": {"@path": "$.userId"}}}})
-    found = run_json("test", "webhook", "--event", event, "--settings", settings, "--mapping", mapping)
+    found = run_json("test", "webhook", "--event", event, "--with", settings, "--mapping", mapping)
     (step,) = found["steps"]
     assert json.loads(step["request"]["body"]) == {"who": "ada"}
     assert "a-very-secret-token" not in json.dumps(found)
-    shown = run("test", "webhook", "--event", event, "--settings", settings, "--mapping", mapping)
+    shown = run("test", "webhook", "--event", event, "--with", settings, "--mapping", mapping)
     assert "POST https://hooks.example.test/in" in shown
+
+
+def test_no_option_has_the_name_of_one_that_django_takes_for_itself() -> None:
+    """`--settings` would be read as the name of a settings module before the command is even found."""
+    parser = Command().create_parser("manage.py", "connector")
+    (verbs,) = (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))
+    own = {option for verb in verbs.choices.values() for option in verb._option_string_actions}
+    assert not own & {"--settings", "--pythonpath"}
 
 
 def test_a_live_test_makes_the_call_and_fails_with_it(tmp_path: Path, receiver: Receiver, settings: Any) -> None:
@@ -105,9 +115,9 @@ def test_a_live_test_makes_the_call_and_fails_with_it(tmp_path: Path, receiver: 
     event = written(tmp_path, "event.json", {"type": "track", "event": "x"})
     good = written(tmp_path, "good.json", {**SETTINGS, "url": receiver.url("/ok")})
     bad = written(tmp_path, "bad.json", {**SETTINGS, "url": receiver.url("/status/401")})
-    assert run_json("test", "webhook", "--event", event, "--settings", good, "--live")["ok"]
+    assert run_json("test", "webhook", "--event", event, "--with", good, "--live")["ok"]
     with pytest.raises(SystemExit):
-        run("test", "webhook", "--event", event, "--settings", bad, "--live")
+        run("test", "webhook", "--event", event, "--with", bad, "--live")
     assert receiver.paths() == ["/ok", "/status/401"]
 
 
@@ -119,9 +129,9 @@ def test_bad_input_is_told_in_a_sentence(tmp_path: Path) -> None:
     assert "no connector 'nonsense'" in refusal("test", "nonsense")
     assert "no connector 'nonsense'" in refusal("show", "nonsense")
     assert "`type`" in refusal("test", "webhook", "--event", no_event)
-    assert "not JSON" in refusal("test", "webhook", "--settings", no_json)
+    assert "not JSON" in refusal("test", "webhook", "--with", no_json)
     assert "has no action 'nonsense'" in refusal("test", "webhook", "--mapping", no_mapping)
-    assert "url: " in refusal("test", "webhook", "--settings", no_settings)
+    assert "url: " in refusal("test", "webhook", "--with", no_settings)
     assert "cannot be read" in refusal("test", "webhook", "--event", str(tmp_path / "none.json"))
     assert "--destination" in refusal("test")
     assert "--event" in refusal("test", "--destination", "x", "--workspace", "y")

@@ -1,20 +1,23 @@
-"""What waits for a pipeline, since when, and how long it will take at the pace of its last turns."""
+"""What waits for a pipeline, since when, and how long it will take."""
 
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 
 import pytest
 
 from hub.delivery import lag, leases, loop, services
 from hub.delivery.lag import Backlog
 from hub.delivery.models import Pipeline
+from hub.delivery.outflow import Outflow
 from hub.delivery.worker import Worker
 from hub.events import counts, cursors
-from hub.lib import postgres
+from hub.lib import clock, postgres
 from tenants import services as tenants
 from tenants.models import Destination, Source
 from tests import factories
+from tests.adminsite import staff
 from tests.delivery.logged import append, message, run
 from tests.factories import TESTER
 from tests.receivers import Receiver
@@ -145,18 +148,18 @@ def test_until_there_was_too_much_to_do_the_rate_limit_is_taken_for_the_pace(
     assert run(hook, worker).drain_rate == 45.0
 
 
-def test_the_pace_follows_the_last_turns(source: Source) -> None:
+def test_the_pace_is_that_of_the_best_turn_and_follows_slower_ones_slowly(source: Source) -> None:
     hook = factories.make_destination(source.workspace, "hook", sources=[source])
     pipeline = pipeline_of(hook)
     rates = []
     with postgres.connect() as connection:
-        for pace in (100.0, 200.0, None, 200.0):
+        for pace in (100.0, 200.0, None, 100.0):
             lease = leases.claim(connection, pipeline.pk, "tests")
             assert lease is not None
             leases.release(connection, lease, has_more=True, is_slow=False, pace=leases.Pace(full=pace, busy=900.0))
             pipeline.refresh_from_db()
             rates.append(pipeline.drain_rate)
-    assert rates == [100.0, 150.0, 150.0, 175.0]
+    assert rates == [100.0, 200.0, 200.0, 175.0]
 
 
 def test_the_time_between_two_turns_counts(source: Source) -> None:
@@ -169,6 +172,33 @@ def test_the_time_between_two_turns_counts(source: Source) -> None:
         lease = leases.claim(connection, pipeline.pk, "tests")
     assert lease is not None
     assert lease.waited >= 5
+
+
+def test_who_works_a_backlog_off_is_as_quick_as_it_has_been_in_the_last_seconds(source: Source) -> None:
+    hook = factories.make_destination(source.workspace, "hook", sources=[source])
+    append(source, [message(number) for number in range(1_000)])
+    pipeline = pipeline_of(hook)
+    Pipeline.objects.filter(pk=pipeline.pk).update(drain_rate=5_000.0)
+    with postgres.connect() as connection:
+        connection.execute("UPDATE event_count SET at = now() - interval '1 hour'")
+    for tenths in range(120):
+        staff.make_batch(pipeline, [1] * 5, [0] * 5, at=clock.now() - timedelta(seconds=tenths / 10))
+    assert backlog_of(hook).seconds_to_drain == pytest.approx(1_000 / 50, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "age", "now", "pace"),
+    [
+        (10_000, 60.0, Outflow(300.0, 8.0), 300.0),
+        (10_000, 60.0, None, 900.0),
+        (10_000, 4.0, Outflow(300.0, 8.0), 900.0),  # a burst of the last seconds, after quiet ones
+        (200, 60.0, Outflow(300.0, 8.0), 900.0),  # as quick as events come in
+    ],
+)
+def test_what_is_sent_now_is_the_pace_only_while_work_never_runs_out(
+    waiting: int, age: float, now: Outflow | None, pace: float
+) -> None:
+    assert lag.pace_of(waiting, age, 900.0, now) == pace
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ from hub.delivery.scheduler import Found, Scheduler, Slots, choose, take_turns
 from hub.delivery.worker import Worker
 from hub.lib import clock, postgres
 from hub.schedule import CHORES
+from tenants import services as tenants
 from tenants.models import Source
 from tests import factories
 from tests.delivery.logged import append, let_time_pass, make_worker, message, run
+from tests.factories import TESTER
 from tests.receivers import Receiver
 
 ACME, GLOBEX, INITECH = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -92,6 +94,37 @@ class TestFinding:
         assert pipeline.pk in self.find(brain)
         run(hook, worker)
         assert pipeline.pk not in self.find(brain)
+        worker.sender.shutdown(0.0)
+
+    def test_nobody_is_woken_for_events_of_sources_that_are_not_its_own(
+        self, source: Source, receiver: Receiver
+    ) -> None:
+        worker = make_worker()
+        hook = factories.make_destination(source.workspace, "hook", url=receiver.url("/ok"), sources=[source])
+        alone = factories.make_destination(source.workspace, "alone", url=receiver.url("/ok"))
+        other = factories.make_source(source.workspace, "other")
+        elsewhere = factories.make_destination(source.workspace, "else", url=receiver.url("/ok"), sources=[other])
+        mine, *strangers = (run(each, worker).pk for each in (hook, alone, elsewhere))
+        brain = Scheduler()
+        self.find(brain)
+        append(source, [message(1)])
+        assert self.find(brain) == {mine}
+        assert [key for key, _ in services.idle_pipelines(source.workspace_id, 10)] == [mine]
+        tenants.connect(source, alone, actor=TESTER)
+        append(source, [message(2)])
+        assert self.find(brain) == {mine, strangers[0]}
+        worker.sender.shutdown(0.0)
+
+    def test_what_waits_at_a_connection_that_is_cut_is_still_found(self, source: Source, receiver: Receiver) -> None:
+        worker = make_worker()
+        hook = factories.make_destination(source.workspace, "hook", url=receiver.url("/ok"), sources=[source])
+        pipeline = run(hook, worker)
+        brain = Scheduler()
+        self.find(brain)
+        append(source, [message(1)])
+        tenants.disconnect(source, hook, actor=TESTER)
+        assert self.find(brain) == {pipeline.pk}
+        assert [key for key, _ in services.idle_pipelines(source.workspace_id, 10)] == [pipeline.pk]
         worker.sender.shutdown(0.0)
 
     def test_a_retry_that_is_due_is_found(self, source: Source, receiver: Receiver) -> None:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from connectors.http import Outcome
 from hub.delivery import trials
-from hub.delivery.grants import errors, store, tokens
+from hub.delivery.grants import errors, revoking, store, tokens
 from hub.delivery.grants.errors import NoToken
 from hub.delivery.grants.exchanges import Issued
 from hub.delivery.grants.models import Token
-from hub.lib import postgres
+from hub.lib import clock, postgres
 from tenants import checks
 from tenants import services as tenants
-from tenants.models import Destination, Source
+from tenants.models import AuditEntry, Destination, Source
 from tenants.services.rotation import rotate_secrets
 from tests import factories
 from tests.delivery import authorising
-from tests.delivery.authorising import SECRET, Vendor, in_threads, make_destination
+from tests.delivery.authorising import SECRET, Vendor, in_threads, make_destination, need_for
 from tests.delivery.granting import by_credentials, dialects, ensured, token_of, vendor
 from tests.factories import TESTER
 
@@ -145,7 +146,7 @@ def test_what_a_late_renewal_brings_does_not_undo_a_sign_in_meanwhile(destinatio
     assert store.claim(place, 1) is not None
     authorising.connect(destination, vendor)
     late = Issued("late", "late", 60)
-    assert not store.keep(place, 1, late, "", 60, refresh="late", is_refused=False)
+    assert not store.keep(place, 1, late, need_for(destination), refresh="late", is_refused=False)
     assert ensured(destination) == "at-2"
 
 
@@ -154,7 +155,7 @@ def test_what_comes_after_a_disconnection_is_not_kept(destination: Destination, 
     place = store.Place(destination.workspace_id, destination.pk)
     assert store.claim(place, 1) is not None
     store.forget(place)
-    assert not store.keep(place, 1, Issued("late"), "", 60, refresh="late", is_refused=False)
+    assert not store.keep(place, 1, Issued("late"), need_for(destination), refresh="late", is_refused=False)
     assert not Token.objects.exists()
 
 
@@ -340,9 +341,9 @@ def test_a_new_key_of_the_ring_takes_tokens_along(destination: Destination, vend
     authorising.connect(destination, vendor)
     old = settings.SECRETS_KEYS
     settings.SECRETS_KEYS = f"new:{'A' * 43}=,{old}"
-    assert checks.key_ids_in_use() == {"test": 3}
-    assert rotate_secrets() == 3
-    assert checks.key_ids_in_use() == {"new": 3}
+    assert checks.key_ids_in_use() == {"test": 4}
+    assert rotate_secrets() == 4
+    assert checks.key_ids_in_use() == {"new": 4}
     settings.SECRETS_KEYS = f"new:{'A' * 43}="
     assert checks.check_stored_key_ids(["default"]) == []
     assert ensured(destination) == "at-1"
@@ -355,14 +356,47 @@ def test_a_ring_that_lacks_a_tokens_key_is_told_of(destination: Destination, ven
     assert [found.id for found in checks.check_stored_key_ids(["default"])] == ["tenants.E002"]
 
 
-def test_tokens_of_deleted_destinations_go(destination: Destination, vendor: Vendor) -> None:
-    authorising.connect(destination, vendor)
+def tidy_up() -> None:
     with postgres.connect() as connection:
-        store.forget_old(connection)
-        assert Token.objects.count() == 1
-        tenants.delete_destination(destination, actor=TESTER)
-        store.forget_old(connection)
+        revoking.revoke_left_behind(connection)
+
+
+def forgotten() -> list[bool]:
+    """What the audit trail says of tokens of deleted destinations: whether the vendor has taken them back."""
+    entries = AuditEntry.unscoped.filter(action="destination.token_forgotten").order_by("at")
+    return [entry.after["revoked_at_vendor"] for entry in entries if entry.after]
+
+
+def test_the_token_of_a_deleted_destination_is_taken_back_at_the_vendor(
+    destination: Destination, vendor: Vendor
+) -> None:
+    authorising.connect(destination, vendor)
+    tidy_up()
+    assert Token.objects.count() == 1
+    tenants.delete_destination(destination, actor=TESTER)
+    destination.refresh_from_db()
+    assert destination.secrets == {}
+    tidy_up()
+    told = vendor.forms[-1]
+    assert (told["token"], told["token_type_hint"], told["client_secret"]) == ("rt-1", "refresh_token", SECRET)
+    assert vendor.refresh == set()
     assert not Token.objects.exists()
+    assert forgotten() == [True]
+
+
+def test_a_vendor_that_does_not_answer_is_asked_again_for_a_day(destination: Destination, vendor: Vendor) -> None:
+    authorising.connect(destination, vendor)
+    tenants.delete_destination(destination, actor=TESTER)
+    path = vendor.receiver.script("/revoke", [503, 503])
+    assert path
+    tidy_up()
+    tidy_up()  # not due yet
+    assert (Token.objects.count(), vendor.receiver.paths().count("/revoke")) == (1, 1)
+    Token.objects.update(retry_at=clock.now())
+    Destination.unscoped.filter(pk=destination.pk).update(deleted_at=clock.now() - timedelta(days=2))
+    tidy_up()
+    assert not Token.objects.exists()
+    assert forgotten() == [False]
 
 
 def test_what_may_be_shown_of_a_signer_holds_no_token(destination: Destination, vendor: Vendor) -> None:

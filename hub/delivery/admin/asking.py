@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.http import HttpRequest
 
-from hub.adminsite.filters import parse_moment
+from hub.adminsite.filters import PRESETS, parse_moment
 from hub.adminsite.text import clip
 from tenants.models import Destination, Workspace
 
@@ -41,6 +42,20 @@ def known_destinations(workspace: Workspace | None) -> list[str]:
         return []
     known = Destination.unscoped.filter(workspace=workspace).order_by("slug")
     return sorted(set(known.values_list("slug", flat=True)[:SUGGESTED]))
+
+
+def form(request: HttpRequest, asked: Asked, workspaces: Sequence[Workspace], kept: Sequence[str]) -> dict[str, Any]:
+    """What the form of the page shows: what may be chosen, what was asked for in the names that are kept, and what is
+    wrong with it.
+    """
+    chosen = asked.workspace.slug if asked.workspace else request.GET.get("workspace", "")
+    return {
+        "workspaces": [workspace.slug for workspace in workspaces],
+        "destinations": known_destinations(asked.workspace),
+        "presets": PRESETS,
+        "asked": {**{name: request.GET.get(name, "") for name in kept}, "workspace": chosen},
+        "notes": asked.notes,
+    }
 
 
 def read(request: HttpRequest, workspaces: Sequence[Workspace]) -> Asked:

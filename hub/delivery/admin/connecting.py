@@ -19,6 +19,7 @@ from hub.adminsite.site import site
 from hub.delivery.admin.words import explain
 from hub.delivery.grants import signing_in, views
 from hub.delivery.grants.models import Token
+from hub.delivery.grants.revoking import CannotTell, need_for
 from tenants.admin.acting import actor_of
 from tenants.models import Destination
 
@@ -57,6 +58,17 @@ def scheme_of(destination: Destination) -> auth.AuthScheme | None:
     return scheme if scheme.grant is not None else None
 
 
+def _lacking(destination: Destination, token: Token | None) -> tuple[str, ...]:
+    """What the connector asks for and the vendor did not grant: calls that need it will be refused."""
+    if token is None or not token.access:
+        return ()
+    try:
+        need = need_for(destination)
+    except CannotTell:
+        return ()
+    return need.scopes_lacking(token.scopes) if need is not None else ()
+
+
 def _page(request: HttpRequest, destination: Destination, error: str = "") -> HttpResponse:
     scheme = scheme_of(destination)
     token = Token.objects.filter(workspace_id=destination.workspace_id, pk=destination.pk).first()
@@ -68,6 +80,7 @@ def _page(request: HttpRequest, destination: Destination, error: str = "") -> Ht
         "token": token if token is not None and token.access else None,
         "failure": token if token is not None and token.failed_reason else None,
         "words": explain(token.failed_reason) if token is not None else "",
+        "lacking": _lacking(destination, token),
         "wants_owner": scheme is not None and scheme.scheme == "oauth2_code",
         "redirect_uri": signing_in.redirect_uri(),
         "may_change": request.user.has_perm(CHANGE),

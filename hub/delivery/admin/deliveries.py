@@ -12,10 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from hub.adminsite.filters import PRESETS
 from hub.adminsite.site import site
 from hub.adminsite.text import clip, pseudonym
-from hub.delivery.admin.asking import Asked, known_destinations, known_workspaces, read
+from hub.delivery.admin.asking import Asked, form, known_workspaces, read
 from hub.delivery.admin.words import explain
 from hub.delivery.finding import EVENTS, RECOMPUTED, deliveries_of, find_delivery
 from hub.delivery.listing import LOOKED_AT, STATUSES, Listed, Page, Place, Question, read_page
@@ -54,16 +53,9 @@ def deliveries(request: HttpRequest) -> HttpResponse:
     context = {
         **site.each_context(request),
         "title": "Deliveries",
-        "workspaces": [workspace.slug for workspace in workspaces],
-        "destinations": known_destinations(asked.workspace),
+        **form(request, asked, workspaces, (*KEPT, "q")),
         "statuses": STATUSES,
-        "presets": PRESETS,
-        "asked": {
-            **{name: request.GET.get(name, "") for name in (*KEPT, "q")},
-            "workspace": asked.workspace.slug if asked.workspace else request.GET.get("workspace", ""),
-        },
         "workspace": asked.workspace,
-        "notes": asked.notes,
         "rows": _shown(page.rows),
         "untold": page.untold if isinstance(page, Found) else (),
         "older": _address(request, place=str(page.older)) if page.older else "",

@@ -12,6 +12,7 @@ from django.urls import reverse
 from hub.adminsite.acts import Act, Refused
 from hub.adminsite.site import site
 from hub.delivery import services
+from hub.delivery.admin.choosing import lists_of
 from hub.delivery.admin.connecting import scheme_of
 from tenants.admin.acting import actor_of, note_reason
 from tenants.admin.destinations import DestinationAdmin
@@ -22,6 +23,12 @@ RULES = (
     ("Mappings", "admin:tenants_mapping_changelist"),
     ("Filters", "admin:tenants_destinationfilter_changelist"),
     ("Toggles", "admin:tenants_sourcetoggle_changelist"),
+)
+
+NEW_RULES = (
+    ("New mapping", "admin:mapping_new"),
+    ("New filter", "admin:filter_new"),
+    ("New toggle", "admin:toggle_new"),
 )
 
 
@@ -72,6 +79,7 @@ class DeliveryDestinationAdmin(DestinationAdmin):
         has_token = scheme_of(row) is not None
         return [
             *([("Connection", reverse("admin:destination_connection", args=[row.pk]))] if has_token else []),
+            *([("Choices", reverse("admin:destination_choices", args=[row.pk]))] if lists_of(row) else []),
             ("Try out", reverse("admin:destination_test", args=[row.pk])),
             ("Connector", reverse("admin:catalog_destination", args=[row.connector])),
             ("Deliveries", reverse("admin:deliveries") + query),
@@ -79,4 +87,5 @@ class DeliveryDestinationAdmin(DestinationAdmin):
             ("Failures", reverse("admin:failures") + query),
             ("Dead letters", reverse("admin:delivery_deadletter_changelist") + query),
             *((name, f"{reverse(page)}?q={row.slug}") for name, page in RULES),
+            *((name, reverse(page, args=[row.pk])) for name, page in NEW_RULES if row.deleted_at is None),
         ]

@@ -22,7 +22,7 @@ PERMISSIONS = ("tenants.view_destinationfilter", "events.view_event")
 @admin.register(DestinationFilter, site=site)
 class DeliveryFilterAdmin(FilterAdmin):
     def links(self, row: DestinationFilter) -> Sequence[tuple[str, str]]:
-        return [("Matches", reverse("admin:filter_matches", args=[row.pk]))]
+        return [*super().links(row), ("Matches", reverse("admin:filter_matches", args=[row.pk]))]
 
 
 def matches_page(request: HttpRequest, pk: UUID) -> HttpResponse:

@@ -15,10 +15,10 @@ from django.urls import reverse
 
 from hub.adminsite import reveal
 from hub.adminsite.acts import REASON_LENGTH, SAMPLE
-from hub.adminsite.filters import PRESETS, parse_moment
+from hub.adminsite.filters import parse_moment
 from hub.adminsite.site import site
 from hub.adminsite.text import clip, masked, pretty, visible, without_contacts
-from hub.delivery.admin.asking import Asked, known_destinations, known_workspaces, read
+from hub.delivery.admin.asking import Asked, form, known_workspaces, read
 from hub.delivery.admin.exchanges import exchange_block
 from hub.delivery.admin.repairing import DISCARD, RETRY, RETRY_NOW, Wording, answer, do
 from hub.delivery.admin.words import explain
@@ -35,6 +35,7 @@ from tenants.models import Destination
 
 PERMISSION = "delivery.view_deadletter"
 KEPT = ("workspace", "destination", "since", "until")
+NAMED = ("at", "signature", "reason", "status", "since", "until")
 WORDINGS = {"retry": RETRY, "discard": DISCARD, "retry-now": RETRY_NOW}
 LETTERS_SHOWN = 50
 
@@ -58,14 +59,7 @@ def failures(request: HttpRequest) -> HttpResponse:
     context = {
         **site.each_context(request),
         "title": "Failures",
-        "workspaces": [workspace.slug for workspace in workspaces],
-        "destinations": known_destinations(asked.workspace),
-        "presets": PRESETS,
-        "asked": {
-            **{name: request.GET.get(name, "") for name in KEPT},
-            "workspace": asked.workspace.slug if asked.workspace else request.GET.get("workspace", ""),
-        },
-        "notes": asked.notes,
+        **form(request, asked, workspaces, KEPT),
         "found": found,
         "more": found.count - len(found.groups),
         "groups": [_group_line(group, names.get(group.workspace_id, ""), times) for group in found.groups],
@@ -93,6 +87,7 @@ def group(request: HttpRequest) -> HttpResponse:
     connection = current_connection()
     found = next(iter(groups.dead(connection, question, 1).groups), None)
     letters = _letters(selection) if found else []
+    named = {name: request.GET[name] for name in NAMED if name in request.GET}
     context = {
         **site.each_context(request),
         "title": found.title if found else "Nothing of this group is left",
@@ -102,7 +97,7 @@ def group(request: HttpRequest) -> HttpResponse:
         "samples": [_sample(request, letter) for letter in letters[: groups.SAMPLES]],
         "letters": [_letter_line(letter) for letter in letters],
         "all_letters": _letters_address(found, destination) if found else "",
-        "acts": _acts(request, found.is_retryable) if found else [],
+        "acts": _acts(request, named, found.is_retryable) if found else [],
     }
     return TemplateResponse(request, "admin/failure_group.html", context)
 
@@ -188,28 +183,25 @@ def _second_page(
     return TemplateResponse(request, "admin/act_confirmation.html", context, status=status)
 
 
-def _acts(request: HttpRequest, is_retryable: bool) -> list[dict[str, Any]]:
-    """Retry and discard of everything that this address means, for those who may."""
-    kept = {name: request.GET[name] for name in ("at", "signature", "reason", "status", "since", "until")
-            if name in request.GET}  # fmt: skip
+def _acts(request: HttpRequest, query: dict[str, Any], is_retryable: bool, what: str = "") -> list[dict[str, Any]]:
+    """Retry and discard of everything that the query means, for those who may."""
     offered = [("retry", RETRY)] if is_retryable else []
     return [
-        {"label": f"{wording.label} all", "address": f"{reverse('admin:repair')}?{urlencode({'act': name, **kept})}"}
+        {
+            "label": f"{wording.label} all{what}",
+            "address": f"{reverse('admin:repair')}?{urlencode({'act': name, **query})}",
+        }
         for name, wording in (*offered, ("discard", DISCARD))
         if request.user.has_perm(wording.permission)
     ]
 
 
 def _whole(request: HttpRequest, asked: Asked, found: groups.Groups, times: dict[str, str]) -> list[dict[str, Any]]:
-    """The same for all failures of the destination that the page is narrowed to."""
-    if asked.destination is None or not found.groups or not request.user.has_perm(RETRY.permission):
+    """The acts on all failures of the destination that the page is narrowed to."""
+    if asked.destination is None or not found.groups:
         return []
-    address = f"{reverse('admin:repair')}?{urlencode({'at': asked.destination.pk, **times})}"
-    names = [("retry", RETRY)] if found.groups[0].is_retryable else []
-    return [
-        {"label": f"{wording.label} all {found.events:,} events", "address": f"{address}&act={name}"}
-        for name, wording in (*names, ("discard", DISCARD))
-    ]
+    query = {"at": asked.destination.pk, **times}
+    return _acts(request, query, found.groups[0].is_retryable, f" {found.events:,} events")
 
 
 def _group_line(found: Group, workspace: str, times: dict[str, str]) -> dict[str, Any]:
@@ -259,7 +251,7 @@ def _letters(selection: Selection) -> list[DeadLetter]:
         found = found.filter(at__gte=selection.since)
     if selection.until:
         found = found.filter(at__lt=selection.until)
-    return list(found.order_by("-id")[:LETTERS_SHOWN])
+    return list(found.order_by("-at", "-id")[:LETTERS_SHOWN])
 
 
 def _letter_line(letter: DeadLetter) -> dict[str, Any]:

@@ -19,7 +19,7 @@ OWN = {
     "oauth_revoked": "The vendor has taken the access back; connect the destination anew, then everything goes on.",
     "pending": "The receiver works on it and is asked now and then how it has ended.",
     "internal": "An error in Headwater itself; the log has it. Nothing is lost, it is tried again.",
-    "config_error": "The destination cannot be used as it is set up; its settings need attention.",
+    http.CONFIG_ERROR: "The destination cannot be used as it is set up; its settings need attention.",
     "mapping_failed": "The mapping cannot be applied to the event; the message says which part needs attention.",
     "parked_too_many": "It failed while more than 200 later events of its user waited behind it, so it gave way.",
     "paused": "The destination is paused; its backlog waits.",

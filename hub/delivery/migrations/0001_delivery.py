@@ -9,10 +9,19 @@ from django.db import migrations, models
 from hub.events import partitions
 
 SQL = Path(__file__).parent.parent / "sql" / "0001_delivery.sql"
+FAILURES = Path(__file__).parent.parent / "sql" / "0001_failures.sql"
 HOT = """
 ALTER TABLE delivery_pipeline SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01);
 ALTER TABLE delivery_retry SET (autovacuum_vacuum_scale_factor = 0.01);
+ALTER TABLE delivery_dead_count SET (autovacuum_vacuum_scale_factor = 0.01);
 ALTER TABLE delivery_count SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01);
+"""
+UNCOUNTED = """
+DROP TRIGGER delivery_dead_come ON delivery_dead;
+DROP TRIGGER delivery_dead_gone ON delivery_dead;
+DROP TRIGGER delivery_dead_other ON delivery_dead;
+DROP FUNCTION delivery_dead_changed;
+DROP FUNCTION delivery_count_dead;
 """
 
 
@@ -110,6 +119,23 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "worker",
                 "db_table": "delivery_worker",
+            },
+        ),
+        migrations.CreateModel(
+            name="DeadCount",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("workspace_id", models.UUIDField()),
+                ("destination_id", models.UUIDField()),
+                ("signature", models.CharField(max_length=200)),
+                ("reason", models.CharField(max_length=100)),
+                ("status_code", models.SmallIntegerField()),
+                ("letters", models.BigIntegerField()),
+                ("events", models.BigIntegerField()),
+            ],
+            options={
+                "db_table": "delivery_dead_count",
+                "indexes": [models.Index(fields=["workspace_id", "destination_id"], name="dead_count_group")],
             },
         ),
         migrations.CreateModel(
@@ -295,6 +321,7 @@ class Migration(migrations.Migration):
                 ("workspace_id", models.UUIDField()),
                 ("access", models.TextField(blank=True, db_default="", editable=False)),
                 ("refresh", models.TextField(blank=True, db_default="", editable=False)),
+                ("client", models.TextField(blank=True, db_default="", editable=False)),
                 ("scopes", models.TextField(blank=True, db_default="")),
                 ("fingerprint", models.CharField(blank=True, db_default="", max_length=40)),
                 ("version", models.BigIntegerField(db_default=0)),
@@ -360,8 +387,8 @@ class Migration(migrations.Migration):
                     ),
                     models.Index(
                         condition=models.Q(("discarded_at", None)),
-                        fields=["workspace_id", "destination_id", "signature"],
-                        name="dead_open_signature",
+                        fields=["workspace_id", "destination_id", "signature", "reason", "status_code", "at"],
+                        name="dead_open_group",
                     ),
                 ],
             },
@@ -415,5 +442,6 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(HOT, migrations.RunSQL.noop),
         migrations.RunSQL(SQL.read_text(encoding="utf-8"), "DROP TABLE delivery_batch, delivery_attempt"),
+        migrations.RunSQL(FAILURES.read_text(encoding="utf-8"), UNCOUNTED),
         migrations.RunPython(make_partitions, migrations.RunPython.noop),
     ]

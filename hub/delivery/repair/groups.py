@@ -14,23 +14,54 @@ from tenants.models import Destination
 MOST_GROUPS = 200
 SAMPLES = 3
 
+# Counts are kept (see `counting`); when the first and the last of a group came tells an index. Only the letters of a
+# group that lies partly in the time asked about are counted one by one.
 DEAD = """
-SELECT e.workspace_id, e.destination_id, e.signature, e.reason, e.status_code, sum(e.letters)::bigint, count(*),
-       min(e.first_at), max(e.last_at), sum(count(*)) OVER (), count(*) OVER ()
-FROM (SELECT x.workspace_id, x.destination_id, x.signature, x.reason, x.status_code, x.seq, count(*) AS letters,
-             min(x.at) AS first_at, max(x.at) AS last_at
-      FROM delivery_dead x
-      WHERE x.discarded_at IS NULL
-        AND (%(workspace)s::uuid IS NULL OR x.workspace_id = %(workspace)s)
-        AND (%(destination)s::uuid IS NULL OR x.destination_id = %(destination)s)
-        AND (%(signature)s::text IS NULL OR x.signature = %(signature)s)
-        AND (%(reason)s::text IS NULL OR x.reason = %(reason)s)
-        AND (%(status_code)s::int IS NULL OR x.status_code = %(status_code)s)
-        AND (%(since)s::timestamptz IS NULL OR x.at >= %(since)s)
-        AND (%(until)s::timestamptz IS NULL OR x.at < %(until)s)
-      GROUP BY 1, 2, 3, 4, 5, 6) e
-GROUP BY 1, 2, 3, 4, 5
-ORDER BY 7 DESC, 2, 3, 4, 5 LIMIT %(limit)s
+WITH counted AS MATERIALIZED (
+    SELECT c.workspace_id, c.destination_id, c.signature, c.reason, c.status_code,
+        sum(c.letters)::bigint AS letters, sum(c.events)::bigint AS events
+    FROM delivery_dead_count c
+    WHERE (%(workspace)s::uuid IS NULL OR c.workspace_id = %(workspace)s)
+      AND (%(destination)s::uuid IS NULL OR c.destination_id = %(destination)s)
+      AND (%(signature)s::text IS NULL OR c.signature = %(signature)s)
+      AND (%(reason)s::text IS NULL OR c.reason = %(reason)s)
+      AND (%(status_code)s::int IS NULL OR c.status_code = %(status_code)s)
+    GROUP BY 1, 2, 3, 4, 5 HAVING sum(c.letters) > 0
+), placed AS MATERIALIZED (
+    SELECT c.*, a.first_at, z.last_at,
+        (%(since)s::timestamptz IS NULL OR a.first_at >= %(since)s)
+        AND (%(until)s::timestamptz IS NULL OR z.last_at < %(until)s) AS is_whole
+    FROM counted c
+    CROSS JOIN LATERAL (
+        SELECT x.at AS first_at FROM delivery_dead x
+        WHERE (x.workspace_id, x.destination_id, x.signature, x.reason, x.status_code)
+            = (c.workspace_id, c.destination_id, c.signature, c.reason, c.status_code) AND x.discarded_at IS NULL
+        ORDER BY x.at LIMIT 1) a
+    CROSS JOIN LATERAL (
+        SELECT x.at AS last_at FROM delivery_dead x
+        WHERE (x.workspace_id, x.destination_id, x.signature, x.reason, x.status_code)
+            = (c.workspace_id, c.destination_id, c.signature, c.reason, c.status_code) AND x.discarded_at IS NULL
+        ORDER BY x.at DESC LIMIT 1) z
+), found AS (
+    SELECT workspace_id, destination_id, signature, reason, status_code, letters, events, first_at, last_at
+    FROM placed WHERE is_whole
+    UNION ALL
+    SELECT p.workspace_id, p.destination_id, p.signature, p.reason, p.status_code, n.letters, n.events, n.first_at,
+        n.last_at
+    FROM placed p
+    CROSS JOIN LATERAL (
+        SELECT sum(e.letters)::bigint AS letters, count(*) AS events, min(e.first_at) AS first_at,
+            max(e.last_at) AS last_at
+        FROM (SELECT x.seq, q.replay_id, count(*) AS letters, min(x.at) AS first_at, max(x.at) AS last_at
+              FROM delivery_dead x JOIN delivery_pipeline q ON q.id = x.pipeline_id
+              WHERE (x.workspace_id, x.destination_id, x.signature, x.reason, x.status_code)
+                  = (p.workspace_id, p.destination_id, p.signature, p.reason, p.status_code) AND x.discarded_at IS NULL
+                AND (%(since)s::timestamptz IS NULL OR x.at >= %(since)s)
+                AND (%(until)s::timestamptz IS NULL OR x.at < %(until)s)
+              GROUP BY 1, 2) e) n
+    WHERE NOT p.is_whole AND n.events > 0
+)
+SELECT f.*, sum(f.events) OVER (), count(*) OVER () FROM found f ORDER BY f.events DESC, 2, 3, 4, 5 LIMIT %(limit)s
 """
 SAMPLED = """
 SELECT g.place, s.id, s.message_id
@@ -40,7 +71,7 @@ CROSS JOIN LATERAL (
     SELECT x.id, x.message_id FROM delivery_dead x
     WHERE x.workspace_id = g.workspace_id AND x.destination_id = g.destination_id AND x.signature = g.signature
       AND x.reason = g.reason AND x.status_code = g.code AND x.discarded_at IS NULL
-    ORDER BY x.id DESC LIMIT %(samples)s) s
+    ORDER BY x.at DESC, x.id DESC LIMIT %(samples)s) s
 ORDER BY 1, 2 DESC
 """
 WAITING = """
@@ -94,7 +125,8 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Dead letters of one destination with one signature. `letters` may be more than events: an event has parts.
+    """Dead letters of one destination with one signature. `letters` may be more than events: an event has parts. One
+    that failed in a replay as well counts there again.
 
     It is retryable when its destination is on; whether trying again helps is for who knows the cause.
     """

@@ -99,6 +99,7 @@ def revive(connection: PgConnection, destination_id: UUID, ids: Sequence[int]) -
 
 def discard(connection: PgConnection, destination_id: UUID, ids: Sequence[int]) -> int:
     """Mark dead letters as seen to; they stay dead in the books."""
+    connection.execute(LOCK, [destination_id])
     return connection.execute(DISCARD, [list(ids)]).rowcount
 
 

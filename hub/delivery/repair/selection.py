@@ -45,6 +45,15 @@ WHERE x.workspace_id = %(workspace)s AND x.destination_id = %(destination)s AND 
 """
 NEXT_ROWS = f"SELECT x.id, x.pipeline_id {ROWS} AND x.id > %(id)s ORDER BY x.id LIMIT %(limit)s"
 COUNTS = {"letters": f"SELECT count(*), max(x.id) {LETTERS}", "rows": f"SELECT count(*), max(x.id) {ROWS}"}
+# Of whole groups the number is kept, whose letters may be a million.
+COUNT_GROUPS = """
+SELECT coalesce(sum(c.letters), 0)::bigint, (SELECT max(x.id) FROM delivery_dead x)
+FROM delivery_dead_count c
+WHERE c.workspace_id = %(workspace)s AND c.destination_id = %(destination)s
+  AND (%(signature)s::text IS NULL OR c.signature = %(signature)s)
+  AND (%(reason)s::text IS NULL OR c.reason = %(reason)s)
+  AND (%(status_code)s::int IS NULL OR c.status_code = %(status_code)s)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +106,15 @@ class Selection:
 
     def count(self, connection: PgConnection, what: str) -> tuple[int, Selection]:
         """How many `letters` or `rows` it finds now, and the selection of just these."""
-        row = connection.execute(COUNTS[what], self._values()).fetchone()
+        statement = COUNT_GROUPS if what == "letters" and self._is_of_groups else COUNTS[what]
+        row = connection.execute(statement, self._values()).fetchone()
         count, highest = (int(str(row[0])), row[1]) if row else (0, None)
         return count, replace(self, upto=0 if highest is None else int(str(highest)))
+
+    @property
+    def _is_of_groups(self) -> bool:
+        """Whether it takes groups as they are."""
+        return (self.ids, self.message_id, self.since, self.until, self.upto) == (None,) * 5
 
     def letters(self, connection: PgConnection, place: tuple[int, int], limit: int) -> list[Letter]:
         """The next dead letters behind a place of the log, in the order of the log; a little more than the limit."""
