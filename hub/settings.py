@@ -72,6 +72,13 @@ SOURCE_PACKAGES = ["connectors.sources", *envlist("SOURCE_PACKAGES")]
 # Delivery: how long a stopping worker lets calls that are under way go on
 WORKER_ABORT_SECONDS = envint("WORKER_ABORT_SECONDS", 15)
 
+# Where the key ring has sealed something: what rotation and the checks at start look at
+SEALED_PLACES = [
+    "tenants.services.rotation.DESTINATIONS",
+    "tenants.services.rotation.SOURCES",
+    "hub.delivery.grants.keyring.TOKENS",
+]
+
 # Long work: which class takes the steps of which kind of job
 JOB_KINDS = {
     "repair.retry": "hub.delivery.repair.steps.RetryLetters",

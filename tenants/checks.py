@@ -11,14 +11,9 @@ from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError, connections
 
 from hub.lib.crypto import BadKeyRing, CryptoError
+from tenants import sealed
 from tenants.credentials import open_one, ring
 
-# Wherever something is sealed; rooms above add theirs.
-SEALED_IN = [
-    "SELECT workspace_id, id, key AS field, value AS sealed FROM tenants_destination, jsonb_each_text(secrets)",
-    "SELECT workspace_id, id, key, value FROM tenants_source, jsonb_each_text(secrets)",
-    "SELECT workspace_id, id, key, value->>'sealed' FROM tenants_source, jsonb_each(former_secrets)",
-]
 KEY_IDS_IN_USE = "SELECT split_part(sealed, ':', 2), count(*) FROM ({}) AS secret GROUP BY 1"
 # A few of each key: one that is damaged says nothing about the others.
 SEALED = """
@@ -72,7 +67,7 @@ def check_stored_key_ids(databases: Sequence[str] | None = None, **_: Any) -> li
 
 def over_all_sealed(statement: str) -> str:
     """The statement with every place where something is sealed."""
-    return statement.format(" UNION ALL ".join(SEALED_IN))
+    return statement.format(sealed.everything())
 
 
 def key_ids_in_use(alias: str = "default") -> dict[str, int]:

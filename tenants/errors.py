@@ -8,6 +8,7 @@ TenantsError
 ├── WrongWorkspace         an object of another workspace was handed in
 ├── TooManyKeys            a source or an app has its two live keys already
 ├── InUse                  something else stands on it
+├── Changed                it is no longer what it was when the form was opened
 └── Gone                   the object was deleted or revoked
 """
 
@@ -76,6 +77,12 @@ class InUse(TenantsError):
     """The object cannot go while something else stands on it."""
 
     code = "in_use"
+
+
+class Changed(TenantsError):
+    """Somebody else has changed the object since it was looked at."""
+
+    code = "changed"
 
 
 class Gone(TenantsError):

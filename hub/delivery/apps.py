@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-
 from django.apps import AppConfig
 
 
@@ -13,6 +11,3 @@ class DeliveryConfig(AppConfig):
     name = "hub.delivery"
     label = "delivery"
     verbose_name = "Delivery"
-
-    def ready(self) -> None:
-        importlib.import_module("hub.delivery.grants.keyring")  # it reads models, which are ready only now

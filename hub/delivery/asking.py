@@ -6,15 +6,15 @@ the same gate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-from connectors.base import BuildContext
+from connectors.base import BuildContext, Found, Payload, ResolveStep
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response
 from connectors.records import SinkRequest
-from hub.delivery import drafts, origins, prepare
+from hub.delivery import drafts, lookups, origins, prepare
 from hub.delivery.calls import Call
 from hub.delivery.config import Config
 from hub.delivery.grants import tokens
@@ -27,6 +27,7 @@ from hub.lib import clock, net
 from hub.lib.net import Answer
 
 LONGEST_SECONDS = 30.0
+CHOICES_SECONDS = 10.0
 REFUSED = 401
 
 
@@ -76,6 +77,26 @@ def make(call: Call) -> Exchange:
     return Exchange(call, answer, prepare.response_of(answer))
 
 
+def look_up(
+    config: Config,
+    step: ResolveStep,
+    payloads: Sequence[Payload],
+    found: Found,
+    context: BuildContext,
+    ask_for: Callable[[RequestSpec], Exchange | ItemOutcome | None],
+) -> object | ItemOutcome:
+    """What one step finds: None where there is nothing to ask, or no such thing; an outcome where that ends it all.
+
+    `ask_for` makes the call, or does not (None).
+    """
+    request = step.build(payloads, found, config.prepared, context)
+    if request is None:
+        return None
+    request.covers = (0,)
+    asked = ask_for(request)
+    return lookups.read(step, request, asked.response) if isinstance(asked, Exchange) else asked
+
+
 def judge(config: Config, request: RequestSpec | SinkRequest, exchange: Exchange) -> list[ItemOutcome]:
     """What the answer means for each payload, as a delivery would have it."""
     if exchange.items is not None or isinstance(request, SinkRequest):
@@ -109,10 +130,12 @@ def check_credentials(config: Config) -> tuple[Exchange | None, ItemOutcome] | N
 def choices(config: Config, key: str, page: str = "") -> tuple[Sequence[tuple[str, str]], str] | ItemOutcome:
     """Ask the vendor what may be chosen in a field: (value, label) pairs and the mark of the next page.
 
-    Raises KeyError when the connector has no such question.
+    Somebody waits before a form, so the call gets less time than a delivery's. Raises KeyError when the connector has
+    no such question.
     """
     asked = config.connector.choices[key]
     request = asked.build(config.prepared, context_of(config), page)
+    request.timeout_s = min(request.timeout_s, CHOICES_SECONDS)
     found = ask(config, request, "msg_choices")
     if isinstance(found, ItemOutcome):
         return found

@@ -13,6 +13,7 @@ import orjson
 
 from connectors import registry
 from connectors.errors import ConnectorError
+from connectors.http import CONFIG_ERROR
 from hub.delivery import config as configs
 from hub.delivery import stored
 from hub.delivery.stored import UnusableDestination
@@ -35,7 +36,7 @@ def told(event: Event, destination_id: UUID) -> dict[str, object]:
         return explain_event(event, destination_id).as_json()
     except UnusableDestination as error:
         nothing: dict[str, object] = {"gates": [], "mappings": [], "removed": []}
-        return {"goes": False, "reason": "config_error", "sentence": str(error), **nothing}
+        return {"goes": False, "reason": CONFIG_ERROR, "sentence": str(error), **nothing}
 
 
 def read_plan(workspace_id: UUID, destination_id: UUID) -> Plan:

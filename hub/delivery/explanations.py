@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from connectors.http import CONFIG_ERROR
 from hub.adminsite.text import MASK, clip, visible
 from hub.expressions.explaining import Failure
 from hub.routing.explain import SENTENCES
@@ -40,7 +41,7 @@ def shown(explanation: Mapping[str, Any], recorded: str, *, is_open: bool) -> di
     return {
         "is_same": is_same,
         "goes": explanation["goes"],
-        "sentence": explanation["sentence"] if explanation["reason"] == "config_error" else "",
+        "sentence": explanation["sentence"] if explanation["reason"] == CONFIG_ERROR else "",
         "gates": [_gate(each, is_open) for each in (*explanation["gates"], *explanation["mappings"])],
     }
 

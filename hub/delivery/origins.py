@@ -12,13 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from connectors.base import Connector
-from connectors.http import ItemOutcome, Outcome, Scope
+from connectors.http import CONFIG_ERROR, ItemOutcome, Outcome, Scope
 
 ORIGIN = re.compile(r"(https?)://([^\s/?#\\@:\[\]]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?(?=[/?#]|\Z)", re.IGNORECASE)
 DEFAULT_PORTS = {"https": "443", "http": "80"}
 LABEL = r"[a-z0-9_-]+"
 OWN_ADDRESS = "api_url"
-CONFIG_ERROR = "config_error"
 MOST_REMEMBERED = 1_000
 
 

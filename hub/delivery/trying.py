@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -18,7 +19,7 @@ import orjson
 from connectors.base import ResolveStep
 from connectors.errors import PayloadError
 from connectors.http import ItemOutcome, RequestSpec
-from hub.delivery import asking, drafts, lookups, origins, prepare, record, shaping
+from hub.delivery import asking, drafts, origins, prepare, record, shaping
 from hub.delivery.batches import Filling
 from hub.delivery.calls import Call
 from hub.delivery.config import Config, Rule
@@ -213,35 +214,37 @@ def _look_up(config: Config, trial: Trial, step: ResolveStep, asked: list[Part],
     if not trial.is_live and step.key in (first.found or {}):
         return parts
     context = asking.context_of(config, len(asked), trial.at)
-    payloads = [part.payload for part in asked]
-    spec = step.build(payloads, first.found or {}, config.prepared, context)  # type: ignore[arg-type]
-    found: object = None
-    if spec is not None:
-        spec.covers = (0,)
-        shown, found = _ask(config, trial, step, spec, asked)
-        trial.steps.append(shown)
+    payloads, made = [part.payload for part in asked], list[asking.Exchange]()
+    ask_for = partial(_ask, config, trial, step, asked, made)
+    found = asking.look_up(config, step, payloads, first.found or {}, context, ask_for)  # type: ignore[arg-type]
     if isinstance(found, ItemOutcome):
+        trial.attempts += [Attempted(part, found, exchange) for exchange in made for part in asked]
+        trial.steps[-1]["outcomes"] = [shown_outcome(config, found)]
         return [part for part in parts if part not in asked]
+    if made:
+        trial.steps[-1]["found"] = _clean(config, found)
     for part in asked:
         part.found = {**(part.found or {}), step.key: found}
     return parts
 
 
 def _ask(
-    config: Config, trial: Trial, step: ResolveStep, spec: RequestSpec, asked: list[Part]
-) -> tuple[Shown, object | ItemOutcome]:
+    config: Config, trial: Trial, step: ResolveStep, asked: list[Part], made: list[asking.Exchange], spec: RequestSpec
+) -> asking.Exchange | ItemOutcome | None:
+    """Make the call of a look-up, into `made`, or only show it."""
     if not config.origins.allow(spec.url):
-        return _decided(config, asked, origins.refusal()), origins.refusal()
+        trial.steps.append(_decided(config, asked, origins.refusal()))
+        return origins.refusal()
     call = prepare.make_call(spec, asked[0].delivery_id, Tag(asked, spec), trial.at, signer=config.signer)
     shown = {**_step(config, "look-up", asked, call), "step": step.key}
+    trial.steps.append(shown)
     if not trial.is_live:
-        return {**shown, "note": "Not asked in a dry run: the requests below are those after finding nothing."}, None
+        shown["note"] = "Not asked in a dry run: the requests below are those after finding nothing."
+        return None
     exchange = asking.make_for(config, call, asked[0].delivery_id)
-    found = lookups.read(step, spec, exchange.response)
-    ended = [found] if isinstance(found, ItemOutcome) else []
-    _answered(config, shown, exchange, ended)
-    trial.attempts += [Attempted(part, item, exchange) for part in asked for item in ended]
-    return (shown if ended else {**shown, "found": _clean(config, found)}), found
+    shown["response"] = shown_exchange(config, exchange)["response"]
+    made.append(exchange)
+    return exchange
 
 
 # How it is shown

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 over one finished request, as a pure function: credentials and time in, headers out.
+"""AWS Signature Version 4 over one finished request, as pure functions: credentials and time in, headers or a URL out.
 
 The receiver decodes what arrives and writes it down in one spelling of its own, so the signature is made over that
 spelling and not over ours: `*` and `,` in a query are `%2A` and `%2C` there, whichever way they are sent. S3 alone
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit, urlunsplit
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -33,6 +33,22 @@ class Keys:
     access_key: str
     secret_key: str = field(repr=False)
     session_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """When and for what a signature is good."""
+
+    moment: str
+    region: str
+    service: str
+
+    @property
+    def day(self) -> str:
+        return self.moment[:8]
+
+    def __str__(self) -> str:
+        return f"{self.day}/{self.region}/{self.service}/aws4_request"
 
 
 def sign(
@@ -62,11 +78,37 @@ def sign(
     canonical = "\n".join(
         (method, canonical_path(url, service), canonical_query(urlsplit(url).query), *lines, "", names, payload)
     )
-    scope = f"{moment[:8]}/{region}/{service}/aws4_request"
-    text = "\n".join((ALGORITHM, moment, scope, hashlib.sha256(canonical.encode()).hexdigest()))
-    signature = _mac(signing_key(keys.secret_key, moment[:8], region, service), text).hex()
-    told = f"Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+    scope = Scope(moment, region, service)
+    told = (
+        f"Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={_signature(keys, scope, canonical)}"
+    )
     return [*added, ("authorization", f"{ALGORITHM} {told}")]
+
+
+def presign(keys: Keys, region: str, service: str, url: str, now: datetime, seconds: int) -> str:
+    """Give the URL with the signature in its query: whoever has it may GET it for so many seconds, as these keys."""
+    scope = Scope(now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"), region, service)
+    added = {
+        "X-Amz-Algorithm": ALGORITHM,
+        "X-Amz-Credential": f"{keys.access_key}/{scope}",
+        "X-Amz-Date": scope.moment,
+        "X-Amz-Expires": str(seconds),
+        "X-Amz-SignedHeaders": "host",
+        **({"X-Amz-Security-Token": keys.session_token} if keys.session_token else {}),
+    }
+    parts = urlsplit(url)
+    own = [parts.query] if parts.query else []
+    query = canonical_query("&".join([*own, *(f"{name}={quote(value, safe='')}" for name, value in added.items())]))
+    payload = UNSIGNED if service in S3 else hashlib.sha256(b"").hexdigest()
+    host = f"host:{host_of(url)}"
+    canonical = "\n".join(("GET", canonical_path(url, service), query, host, "", "host", payload))
+    query += f"&X-Amz-Signature={_signature(keys, scope, canonical)}"
+    return urlunsplit(parts._replace(path=parts.path or "/", query=query))
+
+
+def _signature(keys: Keys, scope: Scope, canonical: str) -> str:
+    text = "\n".join((ALGORITHM, scope.moment, str(scope), hashlib.sha256(canonical.encode()).hexdigest()))
+    return _mac(signing_key(keys.secret_key, scope.day, scope.region, scope.service), text).hex()
 
 
 @lru_cache(maxsize=256)

@@ -1,7 +1,8 @@
 """The control plane in the admin: people, workspaces and what they have set up, to look at; and the door itself.
 
-Nothing is edited in a form. What changes something is an act, which calls a service and notes its reason in the audit
-trail. Destinations and filters are registered by delivery, which adds what only it can do and show.
+Nothing is edited in a model form. What changes something is an act or a page of its own, which calls a service and
+notes its reason in the audit trail. Destinations and filters are registered by delivery, which adds what only it can do
+and show.
 """
 
 from hub.adminsite.site import ExtraPage, site
@@ -12,6 +13,7 @@ from tenants.admin import (
     oauth,
     oauth_pages,
     people,
+    rule_pages,
     second_factor,
     sign_in,
     sources,
@@ -26,6 +28,7 @@ __all__ = [
     "oauth",
     "oauth_pages",
     "people",
+    "rule_pages",
     "sources",
     "subscriptions",
     "workspaces",

@@ -5,9 +5,11 @@ Delivery registers the filter itself, for it can tell how many events one concer
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from hub.adminsite.base import ReadOnlyAdmin, text_column
@@ -101,6 +103,9 @@ class FilterAdmin(ContentShown, ReadOnlyAdmin):
     def describe(self, row: DestinationFilter) -> str:
         return f"{row.name} ({row.action}, destination {row.destination.slug})"
 
+    def links(self, row: DestinationFilter) -> Sequence[tuple[str, str]]:
+        return [("Change", reverse("admin:filter_edit", args=[row.pk]))]
+
     @admin.display(description="versions")
     def versions(self, row: DestinationFilter) -> SafeString:
         return listed(versions_of(FilterVersion, "filter", row))
@@ -170,6 +175,9 @@ class SourceToggleAdmin(ReadOnlyAdmin):
 
     def describe(self, row: SourceToggle) -> str:
         return f"{row} from {row.source.slug} to {row.destination.slug}"
+
+    def links(self, row: SourceToggle) -> Sequence[tuple[str, str]]:
+        return [("Change", reverse("admin:toggle_edit", args=[row.pk]))]
 
     @admin.display(description="kept back")
     def kept_back(self, row: SourceToggle) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from hub.adminsite.base import ReadOnlyAdmin
@@ -97,6 +99,9 @@ class MappingAdmin(ContentShown, ReadOnlyAdmin):
 
     def describe(self, row: Mapping) -> str:
         return f"{row.name} ({row.action}, destination {row.destination.slug})"
+
+    def links(self, row: Mapping) -> Sequence[tuple[str, str]]:
+        return [("Change", reverse("admin:mapping_edit", args=[row.pk]))]
 
     @admin.display(description="versions")
     def versions(self, row: Mapping) -> SafeString:

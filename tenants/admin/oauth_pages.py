@@ -1,38 +1,20 @@
-"""Pages that need more than a reason: a new OAuth app or key, an app for a source, a token that was found.
-
-Like acts they tell what will happen, ask why, and call a service. What a service refuses is shown at its field.
-"""
+"""Pages of OAuth that need more than a reason: a new app or key, an app for a source, a token that was found."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, cast
-from uuid import UUID
+from typing import Any
 
 from django import forms
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.generic import FormView
 
-from hub.adminsite.acts import REASON_LENGTH
 from hub.adminsite.site import ExtraPage, site
 from tenants import services
-from tenants.admin.acting import actor_of, note_reason
-from tenants.errors import Invalid, TenantsError
+from tenants.admin.acting import actor_of
+from tenants.admin.pages import Page, ReasonForm, view_of
 from tenants.models import OAuthApp, Source, Workspace
 from tenants.models.oauth import TokenLife
-
-if TYPE_CHECKING:
-    Base = FormView[Any]
-else:
-    Base = FormView
 
 PEM = forms.CharField(
     label="Public key",
@@ -43,12 +25,6 @@ PEM = forms.CharField(
 KID = forms.CharField(
     label="Key id", max_length=64, required=False, help_text="What the client puts into kid. Empty: one is made."
 )
-
-
-class ReasonForm(forms.Form):
-    """Whatever else is asked, why it is done."""
-
-    reason = forms.CharField(max_length=REASON_LENGTH, help_text="It is kept in the audit trail.")
 
 
 class NewAppForm(ReasonForm):
@@ -76,59 +52,6 @@ class SourceForm(ReasonForm):
         label="Require its tokens", required=False, help_text="From then on the write key alone is refused with 401."
     )
     field_order = ["oauth_app", "oauth_required", "reason"]
-
-
-class Page(Base):
-    """One form, what it is about, and who may send it."""
-
-    template_name = "admin/oauth_form.html"
-    permission: ClassVar[str]
-    title: ClassVar[str]
-    effect: ClassVar[str]
-    noted: ClassVar[str]
-    subjects: ClassVar[type[Model] | None] = None
-
-    def dispatch(self, request: HttpRequest, *args: Any, pk: UUID | None = None, **kwargs: Any) -> HttpResponseBase:
-        if not request.user.has_perm(self.permission):
-            raise PermissionDenied
-        self.subject = self._subject(pk)
-        return super().dispatch(request, *args, **kwargs)
-
-    def act(self, values: dict[str, Any]) -> Model:
-        """Do it, and return the row that the reason is noted at and that is shown next."""
-        raise NotImplementedError
-
-    def form_valid(self, form: Any) -> HttpResponse:
-        try:
-            with transaction.atomic():
-                row = self.act(form.cleaned_data)
-                note_reason(self.request, self.noted, row, form.cleaned_data["reason"])
-        except Invalid as error:
-            for field, message in error.messages.items():
-                form.add_error(field if field in form.fields else None, message)
-            return self.form_invalid(form)
-        except TenantsError as error:
-            form.add_error(None, str(error))
-            return self.form_invalid(form)
-        messages.success(self.request, f"{self.title}: done.")
-        return redirect(f"admin:tenants_{row._meta.model_name}_change", row.pk)
-
-    def form_invalid(self, form: Any) -> HttpResponse:
-        response = super().form_invalid(form)
-        response.status_code = 422
-        return response
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        page = {"title": self.title, "effect": self.effect, "subject": self.subject, "permission": self.permission}
-        return {**super().get_context_data(**kwargs), **site.each_context(self.request), **page}
-
-    def _subject(self, pk: UUID | None) -> Any:
-        if self.subjects is None:
-            return None
-        row = self.subjects._default_manager.filter(pk=pk, deleted_at=None).select_related("workspace").first()
-        if row is None:
-            raise Http404
-        return row
 
 
 class NewApp(Page):
@@ -196,10 +119,6 @@ class SourceOAuth(Page):
         return services.set_source_oauth(
             self.subject, values["oauth_app"], is_required=values["oauth_required"], actor=actor_of(self.request)
         )
-
-
-def view_of(page: type[Page]) -> Callable[..., HttpResponse]:
-    return cast(Callable[..., HttpResponse], page.as_view())
 
 
 site.extra_pages += [

@@ -11,6 +11,7 @@ from tenants.services.destinations import (
     set_destination_enabled,
     update_destination,
 )
+from tenants.services.editing import mark_of, require_unchanged
 from tenants.services.filters import (
     create_filter,
     move_filter,
@@ -98,12 +99,14 @@ __all__ = [
     "duplicate_mapping",
     "end_secret_overlap",
     "give_token",
+    "mark_of",
     "move_filter",
     "move_mapping",
     "note_recovery",
     "note_trouble",
     "pause_destination",
     "remove_member",
+    "require_unchanged",
     "restore_filter",
     "restore_mapping",
     "resume_destination",

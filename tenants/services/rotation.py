@@ -6,14 +6,13 @@ the same destination or source meanwhile waits a moment at most.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from django.db import transaction
 
 from hub.lib.crypto import key_id_of
-from tenants import credentials
+from tenants import credentials, sealed
 from tenants.auditing import SYSTEM, Actor, record
 from tenants.models import Destination, Source
+from tenants.sealed import SealedPlace
 
 NEEDS_ROTATION = "EXISTS (SELECT FROM jsonb_each_text(secrets) AS secret WHERE split_part(secret.value, ':', 2) <> %s)"
 FORMER_NEEDS_ROTATION = (
@@ -24,8 +23,8 @@ FORMER_NEEDS_ROTATION = (
 def rotate_secrets(*, batch: int = 100, actor: Actor = SYSTEM) -> int:
     """Re-encrypt whatever an older key has sealed, and tell how many credentials that was."""
     total = 0
-    for rotate in ROTATIONS:
-        while count := rotate(batch, actor):
+    for place in sealed.places():
+        while count := place.rotate(batch, actor):
             total += count
     return total
 
@@ -64,13 +63,22 @@ def _rotate_sources(batch: int, actor: Actor) -> int:
     return count
 
 
-# Rooms above add what they seal.
-ROTATIONS: list[Callable[[int, Actor], int]] = [_rotate_destinations, _rotate_sources]
-
-
-def _moved(row: Destination | Source, sealed: dict[str, str], current: str) -> tuple[dict[str, str], int]:
+def _moved(row: Destination | Source, held: dict[str, str], current: str) -> tuple[dict[str, str], int]:
     """The secrets sealed by the current key, and how many were not."""
     place = (row.workspace_id, row.pk)
-    stale = {field: text for field, text in sealed.items() if key_id_of(text) != current}
+    stale = {field: text for field, text in held.items() if key_id_of(text) != current}
     opened = credentials.open_all(*place, stale)
-    return {**sealed, **{field: credentials.seal(*place, field, value) for field, value in opened.items()}}, len(stale)
+    return {**held, **{field: credentials.seal(*place, field, value) for field, value in opened.items()}}, len(stale)
+
+
+DESTINATIONS = SealedPlace(
+    ("SELECT workspace_id, id, key AS field, value AS sealed FROM tenants_destination, jsonb_each_text(secrets)",),
+    _rotate_destinations,
+)
+SOURCES = SealedPlace(
+    (
+        "SELECT workspace_id, id, key, value FROM tenants_source, jsonb_each_text(secrets)",
+        "SELECT workspace_id, id, key, value->>'sealed' FROM tenants_source, jsonb_each(former_secrets)",
+    ),
+    _rotate_sources,
+)

@@ -390,18 +390,3 @@ def test_a_destination_without_tokens_has_no_such_page(destination: Destination)
     assert b"/connection/" not in client.get(reverse("admin:tenants_destination_change", args=[hook.pk])).content
     linked = client.get(reverse("admin:tenants_destination_change", args=[destination.pk])).content
     assert reverse("admin:destination_connection", args=[destination.pk]).encode() in linked
-
-
-def test_scopes_that_were_not_granted_are_told_of(destination: Destination, vendor: Vendor) -> None:
-    operator = staff.signed_in("Operator")
-    page = reverse("admin:destination_connection", args=[destination.pk])
-    come_back(operator, vendor.agree(operator.post(page, {"act": "connect"}).context["address"]))
-    shown = operator.get(page)
-    assert shown.context["lacking"] == ("offline",)
-    assert b"has not granted <code>offline</code>" in shown.content
-    entry = AuditEntry.unscoped.get(action="destination.connected")
-    assert entry.after is not None and entry.after["lacking"] == ["offline"]
-    for granted in ("offline,events.write more", ""):  # a vendor that says nothing has granted all of it
-        vendor.extra["scope"] = granted
-        come_back(operator, vendor.agree(operator.post(page, {"act": "connect"}).context["address"]))
-        assert operator.get(page).context["lacking"] == ()

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from connectors.http import Outcome
 from hub.delivery import trials
-from hub.delivery.grants import errors, revoking, store, tokens
+from hub.delivery.grants import errors, store, tokens
 from hub.delivery.grants.errors import NoToken
 from hub.delivery.grants.exchanges import Issued
 from hub.delivery.grants.models import Token
-from hub.lib import clock, postgres
+from hub.lib import postgres
 from tenants import checks
 from tenants import services as tenants
-from tenants.models import AuditEntry, Destination, Source
+from tenants.models import Destination, Source
 from tenants.services.rotation import rotate_secrets
 from tests import factories
 from tests.delivery import authorising
@@ -354,49 +353,6 @@ def test_a_ring_that_lacks_a_tokens_key_is_told_of(destination: Destination, ven
     Destination.unscoped.update(secrets={})
     settings.SECRETS_KEYS = f"new:{'A' * 43}="
     assert [found.id for found in checks.check_stored_key_ids(["default"])] == ["tenants.E002"]
-
-
-def tidy_up() -> None:
-    with postgres.connect() as connection:
-        revoking.revoke_left_behind(connection)
-
-
-def forgotten() -> list[bool]:
-    """What the audit trail says of tokens of deleted destinations: whether the vendor has taken them back."""
-    entries = AuditEntry.unscoped.filter(action="destination.token_forgotten").order_by("at")
-    return [entry.after["revoked_at_vendor"] for entry in entries if entry.after]
-
-
-def test_the_token_of_a_deleted_destination_is_taken_back_at_the_vendor(
-    destination: Destination, vendor: Vendor
-) -> None:
-    authorising.connect(destination, vendor)
-    tidy_up()
-    assert Token.objects.count() == 1
-    tenants.delete_destination(destination, actor=TESTER)
-    destination.refresh_from_db()
-    assert destination.secrets == {}
-    tidy_up()
-    told = vendor.forms[-1]
-    assert (told["token"], told["token_type_hint"], told["client_secret"]) == ("rt-1", "refresh_token", SECRET)
-    assert vendor.refresh == set()
-    assert not Token.objects.exists()
-    assert forgotten() == [True]
-
-
-def test_a_vendor_that_does_not_answer_is_asked_again_for_a_day(destination: Destination, vendor: Vendor) -> None:
-    authorising.connect(destination, vendor)
-    tenants.delete_destination(destination, actor=TESTER)
-    path = vendor.receiver.script("/revoke", [503, 503])
-    assert path
-    tidy_up()
-    tidy_up()  # not due yet
-    assert (Token.objects.count(), vendor.receiver.paths().count("/revoke")) == (1, 1)
-    Token.objects.update(retry_at=clock.now())
-    Destination.unscoped.filter(pk=destination.pk).update(deleted_at=clock.now() - timedelta(days=2))
-    tidy_up()
-    assert not Token.objects.exists()
-    assert forgotten() == [False]
 
 
 def test_what_may_be_shown_of_a_signer_holds_no_token(destination: Destination, vendor: Vendor) -> None:

@@ -84,11 +84,7 @@ class Stage:
 
     def let_time_pass(self) -> int:
         """Make the workspace's holds and retries due now; returns how many deliveries wait."""
-        own = "(SELECT id FROM tenants_workspace WHERE slug = %s)"
-        self.product.query("UPDATE delivery_retry SET next_run_at = now() "
-                           f"WHERE state = 'retry' AND workspace_id = {own}", self.workspace)  # fmt: skip
-        self.product.query("UPDATE delivery_pipeline SET next_run_at = now(), held_until = now() "
-                           f"WHERE lease_until IS NULL AND workspace_id = {own}", self.workspace)  # fmt: skip
+        let_time_pass(self.product, self.workspace)
         return self.waiting()
 
     def check(self, books: Books, *, kills: int) -> None:
@@ -108,3 +104,13 @@ class Stage:
             assert channel.repeats() == channel.deliveries.total() - len(channel.deliveries)
         for slug, channel in self.channels.items():
             assert self.row(slug)["delivered"] == self.row(slug)["eligible"] == len(channel.messages)
+
+
+def let_time_pass(product: Product, workspace: str) -> None:
+    """Make whatever waits for a time in a workspace due now, retries and held pipelines."""
+    own = "(SELECT id FROM tenants_workspace WHERE slug = %s)"
+    product.query(
+        f"UPDATE delivery_retry SET next_run_at = now() WHERE state = 'retry' AND workspace_id = {own}", workspace
+    )
+    product.query("UPDATE delivery_pipeline SET next_run_at = now(), held_until = now() "
+                  f"WHERE lease_until IS NULL AND workspace_id = {own}", workspace)  # fmt: skip

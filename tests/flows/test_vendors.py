@@ -13,7 +13,6 @@ from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import call_command
@@ -24,19 +23,17 @@ from hub.delivery.models import RetryRow
 from hub.delivery.trace import trace
 from hub.lib import clock, postgres
 from tenants.models import Destination
-from tests.connectors.fixtures import NOW, Fixture, all_fixtures
+from tests.connectors.fixtures import NOW, all_fixtures
 from tests.delivery.logged import LOOPBACK
 from tests.factories import TESTER
 from tests.flows.house import House, message
+from tests.flows.vendor_cases import CASES, OVER, Case, asked_of, books_of, calls_of, declared, has_id, key_of
 from tests.flows.vendors import Braze, Intercom, Klaviyo, Mixpanel, SendGrid, Vendor
 from tests.ingest.doors import FrontDoor
 from tests.receivers import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 JsonObject = dict[str, Any]
-# These speak of the moment at which the fixtures are: one is over by now, the other takes its time from the clock.
-OVER = ("sendgrid-too_far_ahead", "mixpanel-screen")
-ALL = " or ".join(f'type = "{call}"' for call in ("track", "identify", "page", "screen", "group", "alias"))
 
 
 @pytest.fixture(autouse=True)
@@ -65,27 +62,12 @@ def apply(house: House, tmp_path: Path) -> Callable[..., None]:
     return run
 
 
-def key_of(source: str) -> str:
-    return f"wk_test_{source}_acme"
-
-
-def declared(slug: str, connector: str, settings: Mapping[str, Any], **mapping: Any) -> JsonObject:
-    """A destination of the file, named as its source is."""
-    wanted = {"name": "The mapping", "trigger": ALL, **mapping}
-    return {"slug": slug, "connector": connector, "name": slug, "settings": {**settings}, "sources": [slug],
-            "enabled": True, "mappings": [wanted]}  # fmt: skip
-
-
 def send(source: str, events: Sequence[Mapping[str, Any]]) -> list[str]:
     """Track by the front door."""
     body = json.dumps({"writeKey": key_of(source), "batch": list(events)}).encode()
     reply = FrontDoor().send("POST", "/v1/batch", body, {"Content-Type": "application/json"})
     assert (reply.status, reply.json) == (200, {"success": True})
     return [str(event["messageId"]) for event in events]
-
-
-def asked_of(vendor: Vendor) -> list[tuple[str, str, Any]]:
-    return [(call.method, call.path, call.body) for call in vendor.taken]
 
 
 @pytest.mark.parametrize(("slug", "kind"), [("mixpanel", Mixpanel), ("braze", Braze), ("sendgrid", SendGrid)])
@@ -113,64 +95,6 @@ def test_a_vendor_gets_what_its_documentation_says(
         assert house.books(destination) == books_of(fixture), fixture.name
 
 
-def has_id(event: Mapping[str, Any]) -> bool:
-    return "userId" in event or "anonymousId" in event
-
-
-def calls_of(fixture: Fixture) -> list[tuple[str, str, Any]]:
-    told: list[JsonObject] = [each for each in fixture.content["requests"] if "method" in each]  # type: ignore[attr-defined]
-    return [(each["method"], "?".join(filter(None, urlsplit(each["url"])[2:4])), each["body"]) for each in told]
-
-
-def books_of(fixture: Fixture) -> dict[str, int]:
-    """What its events come to; those of nobody are refused at the front door already."""
-    known = [has_id(event) for event in fixture.events]
-    found = {"eligible": sum(known)}
-    for told in fixture.content["requests"]:  # type: ignore[attr-defined]
-        if "index" in told and not known[told["index"]]:
-            continue
-        key = {"rejected": "dead", "filtered": "filtered"}.get(told.get("outcome"), "delivered")
-        found[key] = found.get(key, 0) + len(told.get("covers", [0]))
-    return found
-
-
-# What they refuse. `make` is an event that the vendor takes, `guilty` one that it does not.
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One vendor and what is mapped for it: events in one call up to `per_call`."""
-
-    connector: str
-    kind: type[Vendor]
-    credential: str
-    settings: JsonObject
-    action: str
-    fields: JsonObject
-    per_call: int
-    guilty: JsonObject
-    too_large: int  # a limit that `larger` events are above
-    wait: str  # the header that says how long
-
-
-CASES = (
-    Case(
-        "mixpanel", Mixpanel, "Basic ZmFrZS1wcm9qZWN0LXRva2VuOg==", {"project_token": "fake-project-token"}, "track",
-        registry.get("mixpanel").action("track").default_mapping, 1_000, {"properties": {"price": "free"}}, 2,
-        "Retry-After: 300",
-    ),
-    Case(
-        "braze", Braze, "Bearer not-a-real-braze-key", {"api_key": "not-a-real-braze-key"}, "track_event",
-        registry.get("braze").action("track_event").default_mapping, 75, {"properties": {"price": "free"}}, 2,
-        "X-RateLimit-Reset: 300",
-    ),
-    Case(
-        "sendgrid", SendGrid, "Bearer SG.not-a-real-key",
-        {"api_key": "SG.not-a-real-key", "from_email": "shop@acme.test"}, "send_email",
-        {"to": [{"email": "ada@acme.test"}], "subject": "Hello", "text": {"@path": "$.properties.text"}}, 1,
-        {"properties": {"text": "spam"}}, 40, "X-RateLimit-Reset: 300",
-    ),
-)  # fmt: skip
 CASES_BY_NAME = pytest.mark.parametrize("case", CASES, ids=lambda case: case.connector)
 
 

@@ -209,5 +209,35 @@ def test_what_proxies_rewrite_is_not_signed() -> None:
     assert names == "accept;host"
 
 
+def test_the_documented_url_of_s3() -> None:
+    url = sigv4.presign(S3_KEYS, "us-east-1", "s3", f"{BUCKET}/test.txt", S3_TIME, 86_400)
+    assert url == (
+        "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256"
+        "&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z"
+        "&X-Amz-Expires=86400&X-Amz-SignedHeaders=host"
+        "&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c031957d157851f72e404"
+    )
+
+
+def test_the_signature_that_a_broker_of_kafka_takes() -> None:
+    """The vector of librdkafka's own implementation for MSK."""
+    keys, now = Keys("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), datetime(2010, 1, 1, tzinfo=UTC)
+    url = sigv4.presign(keys, "us-east-1", "kafka-cluster", "https://hostname/?Action=kafka-cluster:Connect", now, 900)
+    assert url == (
+        "https://hostname/?Action=kafka-cluster%3AConnect&X-Amz-Algorithm=AWS4-HMAC-SHA256"
+        "&X-Amz-Credential=AWS_ACCESS_KEY_ID%2F20100101%2Fus-east-1%2Fkafka-cluster%2Faws4_request"
+        "&X-Amz-Date=20100101T000000Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host"
+        "&X-Amz-Signature=d3eeeddfb2c2b76162d583d7499c2364eb9a92b248218e31866659b18997ef44"
+    )
+
+
+def test_a_session_token_stands_in_a_signed_url_too() -> None:
+    lent = Keys(SUITE_KEYS.access_key, SUITE_KEYS.secret_key, "a+session/token")
+    url = sigv4.presign(lent, "us-east-1", "service", SUITE, SUITE_TIME, 60)
+    assert "&X-Amz-Security-Token=a%2Bsession%2Ftoken&X-Amz-SignedHeaders=host&X-Amz-Signature=" in url
+    own = sigv4.presign(SUITE_KEYS, "us-east-1", "service", SUITE, SUITE_TIME, 60)
+    assert url.rpartition("=")[2] != own.rpartition("=")[2]
+
+
 def test_secrets_are_in_no_representation() -> None:
     assert "wJalr" not in repr(SUITE_KEYS)

@@ -91,13 +91,16 @@ def by_credentials(need: Need, now: datetime) -> Issued:
     return _token(need, {"grant_type": "client_credentials", **scopes})
 
 
-def revoke(need: Need, token: str, hint: str) -> bool:
-    """Have the vendor forget a token; whether it says that it has."""
+def revoke(need: Need, token: str, hint: str) -> bool | None:
+    """Have the vendor forget a token; whether it says that it has. None: it did not say, and may be asked again."""
     grant = need.grant
     if not isinstance(grant, OAuth2) or not grant.revoke_url:
         return False
     form, headers = _as_client(need, grant, {"token": token, "token_type_hint": hint})
-    return 200 <= _post(need.fill(grant.revoke_url), form, headers).status < 300
+    answer = _post(need.fill(grant.revoke_url), form, headers)
+    if answer.error is not None or answer.status >= 500 or answer.status in (408, 429):
+        return None
+    return 200 <= answer.status < 300
 
 
 def _token(need: Need, form: dict[str, str]) -> Issued:

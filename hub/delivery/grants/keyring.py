@@ -1,6 +1,6 @@
 """Stored tokens among all that the key ring has sealed: counted, checked at start and moved to a new key with the rest.
 
-The rooms below know only that there are more places; this module tells them when it is loaded, once.
+The settings name this place (`SEALED_PLACES`) beside those of the control plane.
 """
 
 from __future__ import annotations
@@ -8,17 +8,19 @@ from __future__ import annotations
 from django.db import transaction
 
 from hub.delivery.grants.models import Token
-from hub.delivery.grants.store import ACCESS, REFRESH
+from hub.delivery.grants.store import ACCESS, CLIENT, REFRESH
 from hub.lib.crypto import key_id_of
-from tenants import checks, credentials
+from tenants import credentials
 from tenants.auditing import Actor
-from tenants.services import rotation
+from tenants.sealed import SealedPlace
 
+COLUMNS = {ACCESS: "access", REFRESH: "refresh", CLIENT: "client"}
 SEALED_IN = f"""
 SELECT workspace_id, destination_id, field, sealed FROM delivery_token,
-    LATERAL (VALUES ('{ACCESS}', access), ('{REFRESH}', refresh)) AS each (field, sealed) WHERE sealed <> ''
+    LATERAL (VALUES {", ".join(f"('{name}', {column})" for name, column in COLUMNS.items())}) AS each (field, sealed)
+WHERE sealed <> ''
 """  # noqa: S608 - our own constants
-STALE = """EXISTS (SELECT FROM (VALUES (access), (refresh)) AS each (sealed)
+STALE = """EXISTS (SELECT FROM (VALUES (access), (refresh), (client)) AS each (sealed)
                    WHERE sealed <> '' AND split_part(sealed, ':', 2) <> %s)"""
 
 
@@ -29,14 +31,13 @@ def rotate(batch: int, actor: Actor) -> int:
     waiting = Token.objects.extra(where=[STALE], params=[current])  # noqa: S610 - constant text
     for token in waiting.order_by("pk").select_for_update()[:batch]:
         place = (token.workspace_id, token.destination_id)
-        for name, column in ((ACCESS, "access"), (REFRESH, "refresh")):
+        for name, column in COLUMNS.items():
             sealed = getattr(token, column)
             if sealed and key_id_of(sealed) != current:
                 setattr(token, column, credentials.seal(*place, name, credentials.open_one(*place, name, sealed)))
                 count += 1
-        token.save(update_fields=["access", "refresh"])
+        token.save(update_fields=[*COLUMNS.values()])
     return count
 
 
-checks.SEALED_IN.append(SEALED_IN)
-rotation.ROTATIONS.append(rotate)
+TOKENS = SealedPlace((SEALED_IN,), rotate)

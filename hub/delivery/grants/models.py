@@ -16,6 +16,8 @@ class Token(models.Model):
     workspace_id = models.UUIDField()
     access = models.TextField(blank=True, db_default="", editable=False)
     refresh = models.TextField(blank=True, db_default="", editable=False)
+    # The client's secret: to have the token revoked when the destination and its settings are gone.
+    client = models.TextField(blank=True, db_default="", editable=False)
     scopes = models.TextField(blank=True, db_default="")
     # By which settings it was given: with other ones it is somebody else's.
     fingerprint = models.CharField(max_length=40, blank=True, db_default="")

@@ -17,6 +17,8 @@ from connectors.auth import AuthScheme, AwsSignature, OAuth2, ServiceAccount
 from connectors.base import Connector
 
 PLACE = re.compile(r"\{(\w+)\}")
+SEPARATOR = re.compile(r"[\s,]+")  # some vendors list scopes with commas
+OTHER_MARGIN_SECONDS = 300.0
 Settings = Mapping[str, object]
 
 
@@ -42,6 +44,22 @@ class Need:
     def role(self) -> str:
         """The role to assume, of an access key."""
         return self.text(self.grant.role) if isinstance(self.grant, AwsSignature) else ""
+
+    @property
+    def margin_s(self) -> float:
+        """How long before its end a token is renewed."""
+        return self.grant.refresh_margin_s if isinstance(self.grant, OAuth2) else OTHER_MARGIN_SECONDS
+
+    @property
+    def is_revocable(self) -> bool:
+        """Whether the vendor can be told to forget a token (RFC 7009)."""
+        return isinstance(self.grant, OAuth2) and bool(self.grant.revoke_url)
+
+    def scopes_lacking(self, granted: str) -> tuple[str, ...]:
+        """What is asked for and was not granted; a vendor that says nothing of scopes has granted them all."""
+        asked = self.grant.scopes if isinstance(self.grant, OAuth2 | ServiceAccount) else ()
+        given = set(SEPARATOR.split(granted.strip()))
+        return tuple(scope for scope in asked if scope not in given) if granted.strip() else ()
 
     @property
     def fingerprint(self) -> str:

@@ -19,17 +19,15 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from connectors import registry
 from connectors.auth import OAuth2
-from connectors.errors import UnknownConnector
 from hub.delivery import services
-from hub.delivery.grants import errors, exchanges, store, tokens
+from hub.delivery.grants import errors, exchanges, revoking, store, tokens
 from hub.delivery.grants.errors import NoToken
 from hub.delivery.grants.exchanges import Issued, Refused, Trouble
-from hub.delivery.grants.needs import Need, need_of
+from hub.delivery.grants.needs import Need
+from hub.delivery.grants.revoking import CannotTell, need_for
 from hub.delivery.grants.store import Place
 from hub.lib import postgres
-from hub.lib.crypto import CryptoError
 from hub.observability import log, metrics
 from tenants import credentials
 from tenants.auditing import Actor, record
@@ -103,17 +101,6 @@ def redirect_uri() -> str:
     return settings.PUBLIC_URL + CALLBACK
 
 
-def need_for(destination: Destination) -> Need | None:
-    """What the destination needs, by its connector and settings. Raises SignInFailed when that cannot be told."""
-    try:
-        return need_of(registry.get(destination.connector), destination.open_settings())
-    except UnknownConnector as error:
-        raise SignInFailed("unknown_connector", f"There is no connector {destination.connector}.") from error
-    except CryptoError as error:
-        message = "The destination's credentials cannot be opened with the keys in SECRETS_KEYS."
-        raise SignInFailed("unreadable_credentials", message) from error
-
-
 def begin(destination: Destination, person: Person, back: str = "") -> str:
     """Note that this person was sent off, and give the address to go to. `back` is a path of our own choice."""
     need, grant = _code_grant(destination)
@@ -164,7 +151,7 @@ def disconnect(destination: Destination, reason: str, actor: Actor) -> bool:
     They are forgotten here in any case: what the owner wants is that nothing is sent any more.
     """
     place = Place(destination.workspace_id, destination.pk)
-    is_revoked = _revoke(destination, place)
+    is_revoked = revoking.revoke(destination, place) is True
     store.forget(place)
     with transaction.atomic():
         notes = {"reason": reason, "revoked_at_vendor": is_revoked}
@@ -185,7 +172,10 @@ def challenge(verifier: str) -> str:
 
 
 def _code_grant(destination: Destination) -> tuple[Need, OAuth2]:
-    need = need_for(destination)
+    try:
+        need = need_for(destination)
+    except CannotTell as error:
+        raise SignInFailed(error.code, str(error)) from error
     if need is None or not need.wants_owner or not isinstance(need.grant, OAuth2):
         raise SignInFailed("no_sign_in", "As it is set up, this destination needs nobody to sign in.")
     return need, need.grant
@@ -225,7 +215,7 @@ def _taken(state: str, person: Person) -> Begun:
 
 
 def _connect(destination: Destination, begun: Begun, answer: Mapping[str, str], actor: Actor) -> None:
-    need, grant = _code_grant(destination)
+    need, _ = _code_grant(destination)
     if need.fingerprint != begun.fingerprint:
         raise _failed("settings_changed", "The destination's settings were changed meanwhile. Begin again.")
     if "error" in answer or not answer.get("code"):
@@ -235,9 +225,10 @@ def _connect(destination: Destination, begun: Begun, answer: Mapping[str, str], 
         tokens.keep_values(destination.workspace_id, destination.pk, need, issued.kept, actor)
     except NoToken as error:
         raise _failed("unusable_values", str(error)) from error
-    store.connect(Place(destination.workspace_id, destination.pk), issued, need.fingerprint, grant.refresh_margin_s)
+    store.connect(Place(destination.workspace_id, destination.pk), issued, need)
+    lacking = need.scopes_lacking(issued.scopes)
     with transaction.atomic():
-        notes = {"scopes": issued.scopes, "renewable": bool(issued.refresh)}
+        notes = {"scopes": issued.scopes, "lacking": list(lacking), "renewable": bool(issued.refresh)}
         record(actor, "destination.connected", destination, label=destination.slug, notes=notes)
         destination.refresh_from_db()
         if destination.status == Status.PAUSED and destination.status_reason.startswith(errors.OWNERS):
@@ -256,19 +247,6 @@ def _exchange(need: Need, begun: Begun, code: str) -> Issued:
         ) from error
     except Trouble as error:
         raise _failed("trouble", f"{error} Begin again in a while.") from error
-
-
-def _revoke(destination: Destination, place: Place) -> bool:
-    try:
-        need, known = need_for(destination), store.read(place)
-        if need is None or known is None or known.fingerprint != need.fingerprint:
-            return False
-        refresh, access = known.open_refresh(), known.open_access()
-    except (SignInFailed, CryptoError):
-        return False
-    if refresh:  # with it go the tokens that came of it
-        return exchanges.revoke(need, refresh, "refresh_token")
-    return isinstance(access, str) and bool(access) and exchanges.revoke(need, access, "access_token")
 
 
 def _said(answer: Mapping[str, str]) -> str:

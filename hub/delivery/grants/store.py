@@ -12,6 +12,7 @@ from uuid import UUID
 from psycopg import Connection
 
 from hub.delivery.grants.exchanges import Issued
+from hub.delivery.grants.needs import Need
 from hub.lib import postgres
 from hub.lib.postgres import Row
 from tenants import credentials
@@ -19,10 +20,10 @@ from tenants import credentials
 # Longer than the call may take, so that nobody else asks meanwhile; a worker that dies holds it up for no more.
 CLAIM_SECONDS = 30.0
 RETRY_SECONDS = 30.0
-ACCESS, REFRESH = "token.access", "token.refresh"
+ACCESS, REFRESH, CLIENT = "token.access", "token.refresh", "token.client"
 
 READ = """
-SELECT fingerprint, version, access, refresh, extract(epoch FROM expires_at - now())::float8,
+SELECT fingerprint, version, access, refresh, client, extract(epoch FROM expires_at - now())::float8,
     coalesce(refresh_at <= now(), false), coalesce(refreshing_until > now(), false), coalesce(retry_at > now(), false),
     extract(epoch FROM now() - refused_at)::float8, failed_reason, failed_message
 FROM delivery_token WHERE workspace_id = %(workspace)s AND destination_id = %(destination)s
@@ -35,7 +36,7 @@ WHERE t.version = %(version)s AND (t.refreshing_until IS NULL OR t.refreshing_un
 RETURNING fence
 """
 # A quarter of its life is early enough for a token that lives shorter than four margins.
-NEW = """access = %(access)s, refresh = %(refresh)s, scopes = %(scopes)s, fingerprint = %(fingerprint)s,
+NEW = """access = %(access)s, refresh = %(refresh)s, client = %(client)s, scopes = %(scopes)s, fingerprint = %(fingerprint)s,
     issued_at = now(), expires_at = now() + make_interval(secs => %(life)s::float8),
     refresh_at = now() + make_interval(secs => %(life)s::float8 - least(%(margin)s::float8, %(life)s::float8 / 4)),
     refreshing_until = NULL, retry_at = NULL, failed_reason = '', failed_message = ''"""
@@ -61,9 +62,6 @@ WHERE workspace_id = %(workspace)s AND destination_id = %(destination)s
 FORGET = "DELETE FROM delivery_token WHERE workspace_id = %(workspace)s AND destination_id = %(destination)s"
 
 OVER = "DELETE FROM delivery_signin WHERE expires_at < now()"
-LEFT_BEHIND = """
-DELETE FROM delivery_token t USING tenants_destination d WHERE d.id = t.destination_id AND d.deleted_at IS NOT NULL
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +90,7 @@ class Stored:
     version: int
     access: str = field(repr=False)
     refresh: str = field(repr=False)
+    client: str = field(repr=False)
     seconds_left: float | None
     is_due: bool
     is_busy: bool
@@ -111,6 +110,9 @@ class Stored:
     def open_refresh(self) -> str:
         return str(self.place.open(REFRESH, self.refresh))
 
+    def open_client(self) -> str:
+        return str(self.place.open(CLIENT, self.client))
+
 
 def read(place: Place) -> Stored | None:
     """The token as it stands."""
@@ -126,18 +128,16 @@ def claim(place: Place, version: int) -> int | None:
     return None if row is None else int(str(row[0]))
 
 
-def keep(
-    place: Place, version: int, issued: Issued, fingerprint: str, margin: float, *, refresh: str, is_refused: bool
-) -> bool:
+def keep(place: Place, version: int, issued: Issued, need: Need, *, refresh: str, is_refused: bool) -> bool:
     """Store what was given in the place of this version; False when another has come first, or it is disconnected."""
-    values = _new(place, issued, fingerprint, margin, refresh)
+    values = _new(place, issued, need, refresh)
     with postgres.pool().connection() as connection:
         return connection.execute(KEEP, {**values, "version": version, "is_refused": is_refused}).rowcount > 0
 
 
-def connect(place: Place, issued: Issued, fingerprint: str, margin: float) -> None:
+def connect(place: Place, issued: Issued, need: Need) -> None:
     """Store what the owner's signing in gave, whatever was there."""
-    values = _new(place, issued, fingerprint, margin, issued.refresh)
+    values = _new(place, issued, need, issued.refresh)
     with postgres.pool().connection() as connection, connection.transaction():
         connection.execute(MAKE, place.values())
         connection.execute(CONNECT, values)
@@ -159,10 +159,15 @@ def forget(place: Place) -> None:
 def forget_old(connection: Connection[Row]) -> None:
     """What is of no more use to anybody."""
     connection.execute(OVER)
-    connection.execute(LEFT_BEHIND)
 
 
-def _new(place: Place, issued: Issued, fingerprint: str, margin: float, refresh: str) -> dict[str, object]:
-    sealed = {"access": place.seal(ACCESS, issued.access), "refresh": place.seal(REFRESH, refresh)}
-    life = issued.seconds
-    return place.values(**sealed, scopes=issued.scopes, fingerprint=fingerprint, margin=margin, life=life)
+def _new(place: Place, issued: Issued, need: Need, refresh: str) -> dict[str, object]:
+    return place.values(
+        access=place.seal(ACCESS, issued.access),
+        refresh=place.seal(REFRESH, refresh),
+        client=place.seal(CLIENT, need.credential(1)) if need.is_revocable else "",
+        scopes=issued.scopes,
+        fingerprint=need.fingerprint,
+        margin=need.margin_s,
+        life=issued.seconds,
+    )

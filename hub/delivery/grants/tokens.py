@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from uuid import UUID
 
-from connectors.auth import OAuth2
 from connectors.errors import ConnectorError
 from connectors.http import Outcome
 from hub.delivery.config import Config
@@ -31,7 +30,6 @@ from tenants.errors import TenantsError
 from tenants.models import Destination
 
 PATIENCE_SECONDS, LOOK_SECONDS = 5.0, 0.1
-OTHER_MARGIN_SECONDS = 300
 DELIVERY = Actor(label="delivery")
 logger = log.get(__name__)
 
@@ -130,10 +128,7 @@ def _renew(config: Config, need: Need, known: Stored | None, version: int, fence
     except NoToken as error:
         store.fail(place, fence, error.reason, str(error))
         raise
-    is_kept = store.keep(
-        place, version, issued, need.fingerprint, margin_of(need),
-        refresh=issued.refresh or refresh, is_refused=is_refused,
-    )  # fmt: skip
+    is_kept = store.keep(place, version, issued, need, refresh=issued.refresh or refresh, is_refused=is_refused)
     logger.info("token_renewed", destination=str(config.destination_id), is_kept=is_kept, was_refused=is_refused)
     if has_moved:
         raise errors.moved()
@@ -199,8 +194,3 @@ def keep_values(workspace_id: UUID, destination_id: UUID, need: Need, kept: Mapp
     except (TenantsError, ConnectorError) as error:
         message = f"What the vendor told with the token cannot be stored: {error}"
         raise NoToken(Outcome.UNAUTHORIZED, errors.REFUSED, message) from error
-
-
-def margin_of(need: Need) -> float:
-    """How long before its end a token is renewed."""
-    return need.grant.refresh_margin_s if isinstance(need.grant, OAuth2) else OTHER_MARGIN_SECONDS
