@@ -255,7 +255,8 @@ class Verdicts:
         delivery.code, delivery.duration = item.status, answer.duration_ms
         delivery.has_delivered = self.outcome.had_success = True
         self._count("delivered")
-        if part.ref is not None or self.run.memory.keeps_success(time()) or item.warnings:
+        was_tried = part.ref is not None and part.ref.attempts > 0  # not so one that was only parked behind another
+        if was_tried or self.run.memory.keeps_success(time()) or item.warnings:
             self._keep_attempt(call, part, item, answer)
         self._end_part(part)
         self._close_if_over(delivery)

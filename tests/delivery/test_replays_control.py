@@ -315,6 +315,7 @@ def test_an_event_that_arrives_wakes_no_replay(source: Source, receiver: Receive
     hook = connect(source, receiver.url("/ok"))
     sent_live(source, hook, worker, receiver, 1)
     start(hook)
+    append(source, [message(2)])
     live = Pipeline.objects.get(destination_id=hook.pk, kind="live")
     assert [each for each, _ in services_of_delivery.idle_pipelines(hook.workspace_id, 10)] == [live.pk]
 
