@@ -3,9 +3,10 @@
 An event can kill a process, by its size or by a mistake of ours, and then it would kill the next one too. The second
 crash at one place makes the pipeline careful; when the worker dies once more over the event that was written down, that
 event becomes a dead letter and the pipeline goes on. A retry row has a place of its own: it may have been no part of
-the crashes before, so that it is blamed when two workers have died over it alone. Pipelines that only shared the process become careful as well and
-lose nothing: an event that has been waiting for its answer for a while is no longer suspected, and a process runs one
-careful turn at a time, so that the event which kills it is the only one written down there.
+the crashes before, so that it is blamed when two workers have died over it alone. Pipelines that only shared the
+process become careful as well and lose nothing: an event that has been waiting for its answer for a while is no longer
+suspected, and a process runs one careful turn at a time, so that the event which kills it is the only one written down
+there.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ class Care:
     def __init__(self, lease: Lease) -> None:
         self.is_on = lease.crash_count >= CAREFUL_FROM
         # After a first crash, rows that are due go before anything moves the cursor: a second one is then at its place.
+        # Not for long: at a receiver that fails often some row is always under way, and the log would stand still.
         self.is_wary = lease.crash_count > 0
+        self._wary_until = monotonic() + SUSPECT_SECONDS
         self._lease = lease
         self._guilty = lease.inflight_seq if lease.crash_count >= GUILTY_FROM else None
         self._passed = 0
@@ -56,8 +59,8 @@ class Care:
         return self._has_passed
 
     def holds_live(self, *, rows_are_busy: bool) -> bool:
-        """Whether the log must wait for rows that are due: after a crash, until they have been gone through once."""
-        self.is_wary = self.is_wary and rows_are_busy
+        """Whether the log must wait for rows that are due: after a crash, until they were tried, or for a second."""
+        self.is_wary = self.is_wary and rows_are_busy and monotonic() < self._wary_until
         return self.is_wary or (self.is_on and rows_are_busy)
 
     def enter(self) -> bool:

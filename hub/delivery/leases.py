@@ -20,7 +20,7 @@ RENEW_AFTER_SECONDS = 15
 
 # A live pipeline is not run while its destination is to have another number of shards, but for reading on to the place
 # where all of them stop; and when all have come there, nobody runs until they are dealt anew (see sharding).
-# Workers die at the same place when they die at the same cursor, or over the same retry row: rows stand behind the cursor.
+# Workers die at one place when they die at one cursor, or over one retry row: rows stand behind the cursor.
 # At an ordered destination a replay and live traffic exclude each other: live events wait while a replay is on its way,
 # and it waits until the last live turn has let go. Upkeep sends nothing, and waits for nobody.
 CLAIM = """

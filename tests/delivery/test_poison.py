@@ -203,6 +203,20 @@ def test_an_event_that_waits_for_its_answer_is_not_suspected(
     assert [each is None for each in written] == [True, False, True][-len(written) :]
 
 
+def test_after_a_crash_the_log_waits_for_rows_but_not_for_as_long_as_some_fail(
+    source: Source, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = connect(source, receiver.url("/ok"))
+    append(source, [message(1)])
+    crash(hook)
+    with postgres.connect() as connection:
+        lease = leases.claim(connection, pipeline_of(hook).pk, "survivor")
+    assert lease is not None
+    assert Care(lease).holds_live(rows_are_busy=True)
+    monkeypatch.setattr(careful, "SUSPECT_SECONDS", 0.0)
+    assert not Care(lease).holds_live(rows_are_busy=True)
+
+
 def test_a_process_runs_one_careful_turn_at_a_time(source: Source, receiver: Receiver, worker: Worker) -> None:
     hook = connect(source, receiver.url("/ok"))
     append(source, [message(1)])

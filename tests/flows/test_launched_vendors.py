@@ -101,15 +101,15 @@ class Office:
         return [(each["status_code"], each["outcome"]) for each in self.delivery(message_id)["attempts"]]
 
     def status(self, slug: str) -> tuple[str, str]:
-        own = "SELECT d.status, d.status_reason FROM tenants_destination d JOIN tenants_workspace w " \
-              "ON w.id = d.workspace_id WHERE w.slug = %s AND d.slug = %s"  # fmt: skip
+        own = """SELECT d.status, d.status_reason FROM tenants_destination d
+            JOIN tenants_workspace w ON w.id = d.workspace_id WHERE w.slug = %s AND d.slug = %s"""
         ((status, reason),) = self.product.query(own, self.workspace, slug)
         return status, reason
 
     def told(self, slug: str) -> list[str]:
         """What the audit trail has told the owner of a destination since it was made."""
-        own = "SELECT a.action FROM tenants_auditentry a JOIN tenants_workspace w ON w.id = a.workspace_id " \
-              "WHERE w.slug = %s AND a.object_label = %s AND a.action <> 'destination.created' ORDER BY a.id"  # fmt: skip
+        own = """SELECT a.action FROM tenants_auditentry a JOIN tenants_workspace w ON w.id = a.workspace_id
+            WHERE w.slug = %s AND a.object_label = %s AND a.action <> 'destination.created' ORDER BY a.id"""
         return [row[0] for row in self.product.query(own, self.workspace, slug)]
 
     def let_time_pass(self) -> None:
