@@ -36,8 +36,9 @@ WHERE t.version = %(version)s AND (t.refreshing_until IS NULL OR t.refreshing_un
 RETURNING fence
 """
 # A quarter of its life is early enough for a token that lives shorter than four margins.
-NEW = """access = %(access)s, refresh = %(refresh)s, client = %(client)s, scopes = %(scopes)s, fingerprint = %(fingerprint)s,
-    issued_at = now(), expires_at = now() + make_interval(secs => %(life)s::float8),
+NEW = """access = %(access)s, refresh = %(refresh)s, client = %(client)s, scopes = %(scopes)s,
+    fingerprint = %(fingerprint)s, issued_at = now(),
+    expires_at = now() + make_interval(secs => %(life)s::float8),
     refresh_at = now() + make_interval(secs => %(life)s::float8 - least(%(margin)s::float8, %(life)s::float8 / 4)),
     refreshing_until = NULL, retry_at = NULL, failed_reason = '', failed_message = ''"""
 KEEP = f"""
