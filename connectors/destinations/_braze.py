@@ -39,13 +39,18 @@ class Account:
 
 
 def post(
-    account: Account, path: str, body: JsonObject, covers: tuple[int, ...], owners: tuple[int, ...] = ()
+    account: Account,
+    path: str,
+    body: JsonObject,
+    covers: tuple[int, ...],
+    owners: tuple[int, ...] = (),
+    method: str = "POST",
 ) -> RequestSpec:
     """Make a request of Braze's one form."""
     headers = (*account.headers, ("x-braze-batch", "true")) if path == "/users/track" else account.headers
     label = path.strip("/") if not path.startswith("/catalogs/") else "catalogs/items"
     return RequestSpec(
-        "POST", account.url + path, headers, body, "json", covers, TIMEOUT_S, endpoint_label=label, owners=owners
+        method, account.url + path, headers, body, "json", covers, TIMEOUT_S, endpoint_label=label, owners=owners
     )
 
 
@@ -258,9 +263,7 @@ def build_items(payloads: Sequence[Payload], account: Account, context: BuildCon
     """Update the items of one catalog; of two updates of one item the later counts."""
     items = {str(payload["item_id"]): {"id": payload["item_id"], **_values(payload)} for payload in payloads}
     path = f"/catalogs/{quote(str(payloads[0]['catalog']), safe='')}/items"
-    request = post(account, path, {"items": list(items.values())}, tuple(range(len(payloads))))
-    request.method = "PUT"
-    return [request]
+    return [post(account, path, {"items": list(items.values())}, tuple(range(len(payloads))), method="PUT")]
 
 
 def _values(payload: Payload) -> JsonObject:

@@ -139,14 +139,35 @@ def group(payload: Payload, workspace: Workspace) -> JsonObject | str:
     who = _who(payload)
     if isinstance(who, str):
         return who
-    identifiers = {"object_type_id": payload.get("object_type_id") or "1", "object_id": payload["object_id"]}
     return {
         "type": "object",
         "action": "identify",
-        "identifiers": identifiers,
+        **_object(payload),
         "attributes": _attributes(payload, workspace),
         "cio_relationships": [who],
     }
+
+
+def _object(payload: Payload) -> JsonObject:
+    named = {"object_type_id": payload.get("object_type_id") or "1", "object_id": payload["object_id"]}
+    return {"identifiers": named}
+
+
+def relationship(action: str) -> Make:
+    """Relate a person to an object, or no longer."""
+
+    def make(payload: Payload, workspace: Workspace) -> JsonObject | str:
+        who = _who(payload)
+        if isinstance(who, str):
+            return who
+        return {"type": "person", "action": action, **who, "cio_relationships": [_object(payload)]}
+
+    return make
+
+
+def delete_object(payload: Payload, workspace: Workspace) -> JsonObject | str:
+    """Delete an object, and everybody's relation to it."""
+    return {"type": "object", "action": "delete", **_object(payload)}
 
 
 def device(action: str) -> Make:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from connectors import answers
 from connectors.base import BuildContext, Payload
@@ -33,8 +34,11 @@ def who(payload: Payload) -> JsonObject:
     return {key: value for key, value in named.items() if value}
 
 
-def in_bulk(path: str, array: str, make: Make, *, is_unique: bool = False) -> Callable[..., list[Built]]:
-    """Build bulk calls. With `is_unique` a person comes once in a call: the next update of theirs begins another."""
+def in_bulk(single: str, path: str, array: str, make: Make, *, is_unique: bool = False) -> Callable[..., list[Built]]:
+    """Build bulk calls; what is alone goes in the single call, of which Iterable allows many more in a second.
+
+    With `is_unique` a person comes once in a call: the next update of theirs begins another.
+    """
 
     def build(payloads: Sequence[Payload], project: Project, context: BuildContext) -> list[Built]:
         def entry(index: int, payload: Payload) -> JsonObject | ItemOutcome:
@@ -45,13 +49,25 @@ def in_bulk(path: str, array: str, make: Make, *, is_unique: bool = False) -> Ca
         calls = rounds(names if is_unique else [()] * len(entries))
         return [
             *decided,
-            *(
-                post(project, path, {array: [entries[at] for at in places]}, tuple(covers[at] for at in places))
-                for places in calls
-            ),
+            *(call([entries[at] for at in places], tuple(covers[at] for at in places), project) for places in calls),
         ]
 
+    def call(entries: list[JsonObject], covers: tuple[int, ...], project: Project) -> RequestSpec:
+        is_alone = len(entries) == 1
+        return post(project, single if is_alone else path, entries[0] if is_alone else {array: entries}, covers)
+
     return build
+
+
+def build_items(payloads: Sequence[Payload], project: Project, context: BuildContext) -> list[Built]:
+    """Keep the items of one catalog; of two updates of one item the later counts, field by field."""
+    documents: dict[str, JsonObject] = {}
+    for payload in payloads:
+        own = dates(payload.get("values"))
+        documents.setdefault(str(payload["item_id"]), {}).update(own if isinstance(own, dict) else {})
+    body: JsonObject = {"documents": documents, "replaceUploadedFieldsOnly": True}
+    path = f"/catalogs/{quote(str(payloads[0]['catalog']), safe='')}/items"
+    return [replace(post(project, path, body, tuple(range(len(payloads)))), endpoint_label="catalogs/items")]
 
 
 def one_by_one(path: str, make: Make) -> Callable[..., list[Built]]:

@@ -53,7 +53,9 @@ KEY = Field(
     "key", "Key", description="Whose event it is.", default=USER_OR_ANONYMOUS_ID, category="identifier", maximum=1_000
 )
 TYPE = Field("type", "Call", default={"@path": "$.type"}, maximum=100)
-SOURCE = Field("source", "Source", description="A name for where the event comes from.", maximum=200)
+SOURCE = Field(
+    "source", "Source", description="Where the event comes from.", default={"@path": "$.projectId"}, maximum=200
+)
 WORKSPACE = Field("workspace", "Workspace", description="A name for whose event it is.", maximum=200)
 
 

@@ -68,6 +68,7 @@ NO_REGION = answers.verdict(Outcome.REJECTED, "region_not_enabled", "Your accoun
 NEEDS_TEMPLATE = answers.verdict(
     Outcome.REJECTED, "template_required", "Outside of the 24 hours after a reply, WhatsApp takes templates only."
 )
+FILTERED = answers.verdict(Outcome.REJECTED, "carrier_filtered", "The carrier took this message for spam.")
 REFUSED = answers.verdict(Outcome.REJECTED, "message_refused", "Twilio does not take this.")
 
 CODES: Mapping[int, Verdict] = {
@@ -78,6 +79,7 @@ CODES: Mapping[int, Verdict] = {
     **dict.fromkeys((21211, 21214, 21217, 21401, 21614, 13223, 13224), BAD_NUMBER),
     **dict.fromkeys((21212, 21603, 21606, 21607, 21659, 21703, 21210), BAD_SENDER),
     **dict.fromkeys((21215, 21408), NO_REGION),
+    30007: FILTERED,
     63016: NEEDS_TEMPLATE,
 }
 

@@ -31,6 +31,7 @@ from connectors.base import (
     RateLimit,
     Settings,
 )
+from connectors.batching import unknown_person
 from connectors.destinations import _braze as braze
 from connectors.destinations import _braze_fields as shapes
 from connectors.destinations._braze import Account
@@ -51,16 +52,25 @@ def prepare(settings: Settings) -> Account:
 
 
 def build_deletion(people: Sequence[Identifiers], account: Account, context: BuildContext) -> list[Built]:
-    """Delete people by their external ids."""
-    covers = tuple(index for index, person in enumerate(people) if person.user_id)
+    """Delete people by their external ids, and by every e-mail: each may have a profile of its own.
+
+    Of several profiles with one e-mail Braze deletes a single one, and wants to be told which.
+    """
+    said = "Braze knows people by user id and e-mail."
     built: list[Built] = [
-        ItemOutcome(index, Outcome.FILTERED, reason="no_user_id", message="Braze deletes by user id alone.")
-        for index, person in enumerate(people)
-        if not person.user_id
+        unknown_person(index, said) for index, one in enumerate(people) if not (one.user_id or one.emails)
     ]
-    if covers:
-        body: dict[str, object] = {"external_ids": [people[index].user_id for index in covers]}
-        built.append(braze.post(account, "/users/delete", body, covers))
+    ids: list[tuple[int, object]] = [(index, one.user_id) for index, one in enumerate(people) if one.user_id]
+    emails: list[tuple[int, object]] = [
+        (index, {"email": email, "prioritization": ["unidentified", "most_recently_updated"]})
+        for index, one in enumerate(people)
+        for email in dict.fromkeys(one.emails)
+    ]
+    for key, named in (("external_ids", ids), ("email_addresses", emails)):
+        for start in range(0, len(named), MOST_DELETED):
+            some = named[start : start + MOST_DELETED]
+            covers = tuple(dict.fromkeys(index for index, _ in some))
+            built.append(braze.post(account, "/users/delete", {key: [each for _, each in some]}, covers))
     return built
 
 

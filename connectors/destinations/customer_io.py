@@ -4,9 +4,10 @@
 Credentials). Accounts in the European Union choose the region EU.
 
 **What is sent.** Identify calls create or update a person, track, page and screen calls become events, group calls an
-object with the person's relation to it, alias calls a merge. Devices can be added and removed, people suppressed and
-deleted. A person is named by user id (one that begins with cio_ is Customer.io's own), e-mail, or anonymous id; events
-of somebody unknown are kept for the person who is identified with the same anonymous id later.
+object with the person's relation to it, alias calls a merge. Relations can be made and ended by themselves, objects
+deleted, devices added and removed, people suppressed and deleted. A person is named by user id (one that begins with
+cio_ is Customer.io's own), e-mail, or anonymous id; events of somebody unknown are kept for the person who is
+identified with the same anonymous id later.
 
 **Times.** Customer.io counts in unix seconds. Moments within attributes are converted too, unless you switch that off.
 
@@ -40,11 +41,13 @@ from connectors.destinations._customer_io import (
     Workspace,
     bare,
     batched,
+    delete_object,
     device,
     event,
     group,
     identify,
     merge,
+    relationship,
 )
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, interpret
 
@@ -115,6 +118,10 @@ PERSON = (
     Field("email", "E-mail", default=fields.EMAIL, category="pii"),
 )
 ANONYMOUS = Field("anonymous_id", "Anonymous id", default=fields.ANONYMOUS_ID, category="identifier")
+OBJECT = (
+    Field("object_id", "Object", required=True, default={"@path": "$.groupId"}, category="identifier"),
+    Field("object_type_id", "Object type", default="1"),
+)
 TIMES = (
     Field("timestamp", "Time", "datetime", default=fields.TIMESTAMP),
     Field("event_id", "Event id", description="By which Customer.io can tell repeats; a ULID.", maximum=100),
@@ -180,8 +187,7 @@ ACTIONS = (
         (
             *PERSON,
             ANONYMOUS,
-            Field("object_id", "Object", required=True, default={"@path": "$.groupId"}, category="identifier"),
-            Field("object_type_id", "Object type", default="1"),
+            *OBJECT,
             _attributes_field(fields.TRAITS),
         ),
         batched(group),
@@ -255,6 +261,33 @@ ACTIONS = (
         'type = "track" and event = "User Deleted"',
         PERSON,
         batched(bare("delete")),
+        batch=BATCH,
+    ),
+    Action(
+        "add_relationship",
+        "Relate a person to an object",
+        "Say that a person belongs to an object that is there.",
+        'type = "track" and event = "Joined"',
+        (*PERSON, ANONYMOUS, *OBJECT),
+        batched(relationship("add_relationships")),
+        batch=BATCH,
+    ),
+    Action(
+        "delete_relationship",
+        "End a relation to an object",
+        "Say that a person belongs to an object no longer.",
+        'type = "track" and event = "Left"',
+        (*PERSON, ANONYMOUS, *OBJECT),
+        batched(relationship("delete_relationships")),
+        batch=BATCH,
+    ),
+    Action(
+        "delete_object",
+        "Delete an object",
+        "Delete an account or other object, and everybody's relation to it.",
+        'type = "track" and event = "Account Deleted"',
+        OBJECT,
+        batched(delete_object),
         batch=BATCH,
     ),
 )

@@ -14,7 +14,7 @@ repeated message is recognised, so a message that may have arrived already is no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from connectors import answers
@@ -26,6 +26,7 @@ from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, interpr
 BASE_URLS = {"api": "https://discord.com", "legacy": "https://discordapp.com"}
 LONGEST_TEXT, MOST_EMBEDS, LONGEST_EMBEDS = 2_000, 10, 6_000
 UNKNOWN_WEBHOOK = 10015
+LONGEST_WAIT_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,19 @@ def interpret_answer(request: RequestSpec, response: Response) -> list[ItemOutco
     if 200 <= response.status < 300:
         return answers.delivered(request, response, answers.words(answers.member(answer, "id")) or None)
     said = answers.words(answers.member(answer, "message"))
+    if response.status == 429:
+        return _limited(interpret(request, response), answers.member(answer, "retry_after"))
     if response.status == 404 and answers.member(answer, "code") in (UNKNOWN_WEBHOOK, None):
         return answers.for_all(request, response, GONE, said)
     if response.status in (400, 401, 403):
         return answers.with_words(request, response, said)
     return interpret(request, response)
+
+
+def _limited(outcomes: list[ItemOutcome], wait: object) -> list[ItemOutcome]:
+    """The body says to a fraction of a second what the header rounds up."""
+    is_wait = isinstance(wait, int | float) and not isinstance(wait, bool) and 0 < wait <= LONGEST_WAIT_S
+    return [replace(one, retry_after_s=float(wait)) for one in outcomes] if is_wait else outcomes  # type: ignore[arg-type]
 
 
 SETTINGS = (

@@ -5,8 +5,8 @@ choose the region EU.
 
 **What is sent.** Identify calls create or update a person, track calls become custom events, page and screen calls too.
 "Order Completed" becomes a purchase with its items, changes of the cart an update of it. A person's address can be
-changed, devices and browsers kept for push messages. A person is named by e-mail, user id or both, as your project
-wants.
+changed, devices and browsers kept for push messages, and the items of a catalog kept up to date. A person is named by
+e-mail, user id or both, as your project wants.
 
 **Limits.** Up to 1,000 people or events go in one request. Iterable lists the people and events of a request that it
 refuses; only these fail. Events and orders carry an id, so that a repeat is not counted twice. The type of a field is
@@ -129,7 +129,7 @@ ACTIONS = (
             _data(fields.TRAITS),
             Field("merge_nested", "Merge nested objects", "boolean", "Else a nested object is replaced as a whole."),
         ),
-        iterable.in_bulk("/users/bulkUpdate", "users", iterable.user, is_unique=True),
+        iterable.in_bulk("/users/update", "/users/bulkUpdate", "users", iterable.user, is_unique=True),
         batch=BULK,
     ),
     Action(
@@ -138,7 +138,7 @@ ACTIONS = (
         "Record what a person did.",
         'type = "track" and event != "Order Completed"',
         EVENT,
-        iterable.in_bulk("/events/trackBulk", "events", iterable.event),
+        iterable.in_bulk("/events/track", "/events/trackBulk", "events", iterable.event),
         batch=BULK,
     ),
     Action(
@@ -202,6 +202,26 @@ ACTIONS = (
         'type = "track" and event = "Push Allowed"',
         (*WHO, Field("token", "Browser token", required=True, default={"@path": "$.context.device.token"})),
         iterable.one_by_one("/users/registerBrowserToken", iterable.browser),
+    ),
+    Action(
+        "update_catalog_item",
+        "Update a catalog's item",
+        "Keep the items of a catalog up to date. Fields that are not sent stay as they are.",
+        'type = "track" and event = "Product Updated"',
+        (
+            Field("catalog", "Catalog", required=True, pattern=r"[A-Za-z0-9-]{1,255}"),
+            Field(
+                "item_id",
+                "Item",
+                description="Letters, digits and hyphens.",
+                required=True,
+                default={"@path": "$.properties.product_id"},
+                pattern=r"[A-Za-z0-9-]{1,255}",
+            ),
+            Field("values", "Values", "object", default=fields.PROPERTIES),
+        ),
+        iterable.build_items,
+        batch=BatchRule(max_items=iterable.MOST_ITEMS, max_bytes=4_000_000, keys=("catalog",)),
     ),
 )
 TRACK = ACTIONS[1].default_mapping

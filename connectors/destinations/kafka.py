@@ -1,8 +1,9 @@
 """Kafka: every event a message of a topic.
 
 **What you need.** The addresses of one or more brokers, and what they ask for: nothing, a user name and password (SASL
-PLAIN or SCRAM), or a client certificate. TLS is on unless you switch it off, which works only for brokers in networks
-that the operator of this installation has opened. The installation needs its extra “kafka”.
+PLAIN or SCRAM), an access key of IAM (Amazon MSK), or a client certificate. TLS is on unless you switch it off, which
+works only for brokers in networks that the operator of this installation has opened. The installation needs its extra
+“kafka”.
 
 **What each call becomes.** A message whose value is the event as JSON unless the mapping says otherwise, whose key is
 the user id or else the anonymous id, so that the events of one person stay in order in one partition, and whose
@@ -16,15 +17,18 @@ event's name, else that of the kind of call, else the topic of the settings. A c
 rejected. A topic that is missing or may not be written to stops the destination, refused credentials pause it, and
 nothing is lost; while a partition has no leader or brokers do not answer, messages wait.
 
-**What is not there.** Amazon MSK with IAM (SASL OAUTHBEARER) cannot be signed in to: give its cluster SCRAM or client
-certificates beside it. Values are JSON; there is no Avro, and no schema registry.
+**Amazon MSK with IAM.** The access key's policy needs `kafka-cluster:Connect`, `DescribeTopic` and `WriteData` for the
+cluster and its topics, and `WriteDataIdempotently` for the cluster. Brokers with IAM listen at port 9098, and at 9198
+where they are public.
+
+**What is not there.** Values are JSON; there is no Avro, and no schema registry. An access key cannot act as a role.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connectors.base import (
     ALL_CALLS,
@@ -40,6 +44,7 @@ from connectors.base import (
     When,
 )
 from connectors.batching import refuse
+from connectors.destinations import _aws as aws
 from connectors.destinations import _records as records
 from connectors.fields import EVENT
 from connectors.records import KafkaRecord, SinkRequest
@@ -47,9 +52,11 @@ from connectors.records import KafkaRecord, SinkRequest
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 KEYS = (
     *("brokers", "sign_in", "username", "password", "tls", "ca_certificate", "client_certificate", "client_key"),
-    *("compression", "max_message_bytes"),
+    *("access_key_id", "secret_access_key", "region", "compression", "max_message_bytes"),
 )
 SIGNED = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+MSK_IAM = "AWS_MSK_IAM"
+WITH_IAM = When("sign_in", (MSK_IAM,))
 SMALLEST_LIMIT, USUAL_LIMIT, LARGEST_LIMIT = 1_000, 1_000_000, 100_000_000
 # What a message has around key, value and headers.
 OVERHEAD = 200
@@ -157,7 +164,7 @@ connector = Connector(
     name="Kafka",
     version="1.0.0",
     category="streaming",
-    status="beta",
+    status="stable",
     description="Writes events to topics of Apache Kafka.",
     docs_url="https://kafka.apache.org/documentation/#producerconfigs",
     settings=(
@@ -175,11 +182,20 @@ connector = Connector(
             "sign_in",
             "Sign-in",
             default="none",
-            choices=(("none", "None, or a client certificate"), *((each, f"SASL {each}") for each in SIGNED)),
+            choices=(
+                ("none", "None, or a client certificate"),
+                *((each, f"SASL {each}") for each in SIGNED),
+                (MSK_IAM, "Amazon MSK IAM"),
+            ),
             clears_secrets=True,
         ),
         Field("username", "User name", required=When("sign_in", SIGNED), maximum=500),
         Field("password", "Password", "password", required=When("sign_in", SIGNED), secret=True, maximum=4_000),
+        replace(aws.ACCESS_KEY, required=WITH_IAM),
+        replace(aws.SECRET_KEY, required=WITH_IAM),
+        replace(
+            aws.REGION, required=WITH_IAM, description="Of the cluster. Changing it forgets the stored secret key."
+        ),
         records.TLS,
         records.CA_CERTIFICATE,
         records.CLIENT_CERTIFICATE,

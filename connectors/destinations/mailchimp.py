@@ -3,12 +3,15 @@
 **What you need.** An API key (Account → Extras → API keys; its end names the data centre) and the id of the audience
 (Audience → Settings → Audience name and defaults).
 
-**What is sent.** Identify calls create or update a member by e-mail, with merge fields and tags. Whoever is new gets
-the status you choose; the status of somebody who is there already stays as it is unless the mapping says otherwise, so
-that nobody who has unsubscribed is subscribed again by accident. With double opt-in choose "pending". Track calls can
-be recorded as events of the member, which automations can begin with.
+**What is sent.** Identify calls create or update a member by e-mail, with merge fields. Whoever is new gets the status
+you choose, or is asked to confirm where the audience has double opt-in; the status of somebody who is there already
+stays as it is unless the mapping says otherwise, so that nobody who has unsubscribed is subscribed again by accident.
+Track calls can be recorded as events of the member, which automations can begin with.
 
-**Limits.** Up to 500 members go in one request, and ten requests at once. Mailchimp names the members of a request that
+A second action sets members in batches, with tags. Mailchimp then wants a status for each of them and gives it also to
+those who are there already: use it where you know who has agreed to what, such as for a list of sign-ups.
+
+**Limits.** Up to 500 members go in a batch, and ten requests at once. Mailchimp names the members of a request that
 it refuses; only these fail. Merge field tags have at most ten characters; an event's name has 2 to 30.
 """
 
@@ -17,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from connectors import answers, auth, fields
@@ -29,13 +32,15 @@ from connectors.base import (
     Connector,
     Deletion,
     Field,
+    Found,
     Identifiers,
     Payload,
     Preset,
     RateLimit,
+    ResolveStep,
     Settings,
 )
-from connectors.batching import rounds, unknown_person
+from connectors.batching import found_in, rounds, unknown_person
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 
 BASE_URLS = {"api": "https://*.api.mailchimp.com"}
@@ -80,15 +85,14 @@ def build_members(payloads: Sequence[Payload], audience: Audience, context: Buil
 
 
 def _members(payloads: Sequence[Payload], covers: tuple[int, ...], audience: Audience) -> RequestSpec:
-    body = {"members": [_member(payloads[index]) for index in covers], "update_existing": True}
+    members = [_member(payloads[index], {"status": payloads[index]["status"]}) for index in covers]
+    body = {"members": members, "update_existing": True}
     url = f"{audience.url}?skip_merge_validation=true&skip_duplicate_check=false"
     return RequestSpec("POST", url, audience.headers, body, "json", covers, 30.0, endpoint_label="lists")
 
 
-def _member(payload: Payload) -> JsonObject:
-    """Write a member; without a status of its own the batch call keeps the status of who is there."""
-    member: JsonObject = {"email_address": payload["email"]}
-    member["status" if payload.get("status") else "status_if_new"] = payload.get("status") or payload["status_if_new"]
+def _member(payload: Payload, status: JsonObject) -> JsonObject:
+    member: JsonObject = {"email_address": payload["email"], **status}
     for key in ("language", "vip", "tags", "ip_opt"):
         if key in payload:
             member[key] = payload[key]
@@ -100,13 +104,13 @@ def _member(payload: Payload) -> JsonObject:
 
 
 def build_member(payloads: Sequence[Payload], audience: Audience, context: BuildContext) -> list[Built]:
-    """Update one member in a call of its own, which tells its fate exactly."""
+    """Update one member in a call of its own, which alone keeps the status of who is there."""
     return [
         RequestSpec(
             "PUT",
             f"{audience.member(str(payload['email']))}?skip_merge_validation=true",
             audience.headers,
-            {key: value for key, value in _member(payload).items() if key != "tags"},
+            _member(payload, _status(payload, found_in(context, index, "double_opt_in") is True)),
             "json",
             (index,),
             30.0,
@@ -114,6 +118,32 @@ def build_member(payloads: Sequence[Payload], audience: Audience, context: Build
         )
         for index, payload in enumerate(payloads)
     ]
+
+
+def _status(payload: Payload, has_double_opt_in: bool) -> JsonObject:
+    if payload.get("status"):
+        return {"status": payload["status"]}
+    if_new = payload["status_if_new"]
+    return {"status_if_new": "pending" if has_double_opt_in and if_new == "subscribed" else if_new}
+
+
+def _is_asked(payload: Payload) -> bool:
+    return not payload.get("status") and payload.get("status_if_new") == "subscribed"
+
+
+def ask_audience(
+    payloads: Sequence[Payload], found: Found, audience: Audience, context: BuildContext
+) -> RequestSpec | None:
+    """Ask whether those who are new have to confirm, where they would be subscribed at once."""
+    if not _is_asked(payloads[0]):
+        return None
+    return RequestSpec("GET", f"{audience.url}?fields=double_optin", audience.headers, endpoint_label="audience")
+
+
+def read_audience(request: RequestSpec, response: Response) -> object:
+    """Give whether the audience has double opt-in; of one that is not there the call itself tells."""
+    is_told = 200 <= response.status < 300
+    return answers.member(answers.parsed(response), "double_optin") is True if is_told else None
 
 
 def build_events(payloads: Sequence[Payload], audience: Audience, context: BuildContext) -> list[Built]:
@@ -209,10 +239,9 @@ def _refused(request: RequestSpec, answer: object) -> dict[int, tuple[Verdict, s
 
 
 EMAIL = Field("email", "E-mail", required=True, default=fields.EMAIL, format="email", category="pii")
-MEMBER = (
-    EMAIL,
-    Field("status_if_new", "Status of new members", default="subscribed", required=True, choices=STATUSES),
-    Field("status", "Status", description="Of everybody, also of who has unsubscribed. Be sure.", choices=STATUSES),
+IF_NEW = Field("status_if_new", "Status of new members", default="subscribed", required=True, choices=STATUSES)
+STATUS = Field("status", "Status", description="Of everybody, also of who has unsubscribed. Be sure.", choices=STATUSES)
+ABOUT = (
     Field(
         "merge_fields",
         "Merge fields",
@@ -222,7 +251,6 @@ MEMBER = (
     ),
     Field("language", "Language", maximum=10),
     Field("vip", "VIP", "boolean"),
-    Field("tags", "Tags", description="Added in batches.", multiple=True),
     Field("ip_opt", "Address of the sign-up", format="ip", category="pii"),
 )
 
@@ -234,20 +262,28 @@ def _audience_tags(audience: Audience, context: BuildContext, page: str) -> Requ
 ACTIONS = (
     Action(
         "upsert_members",
-        "Create or update members",
-        "Keep members up to date, many in one call.",
+        "Set members in batches",
+        "Create or update many members in one call, and set the status of each.",
         'type = "identify"',
-        MEMBER,
+        (EMAIL, replace(STATUS, required=True), *ABOUT, Field("tags", "Tags", multiple=True)),
         build_members,
         batch=BatchRule(max_items=MOST_MEMBERS, max_bytes=8_000_000, max_wait_s=2.0),
     ),
     Action(
         "upsert_member",
-        "Create or update one member",
-        "Keep a member up to date in a call of its own.",
+        "Create or update a member",
+        "Keep a member up to date, and leave the status of who is there as it is.",
         'type = "identify"',
-        MEMBER,
+        (EMAIL, IF_NEW, STATUS, *ABOUT),
         build_member,
+        resolve=(
+            ResolveStep(
+                "double_opt_in",
+                ask_audience,
+                read_audience,
+                cache_key=lambda payload, audience: "audience" if _is_asked(payload) else None,
+            ),
+        ),
     ),
     Action(
         "track_event",
@@ -287,13 +323,14 @@ connector = Connector(
     ),
     actions=ACTIONS,
     presets=(
-        Preset("Keep members up to date", "upsert_members", 'type = "identify"', ACTIONS[0].default_mapping),
+        Preset("Keep members up to date", "upsert_member", 'type = "identify"', ACTIONS[1].default_mapping),
         Preset("Track events", "track_event", 'type = "track"', ACTIONS[2].default_mapping),
     ),
     prepare=prepare,
     test=build_test,
     delete=Deletion(max_people=100, build=build_deletion),
     interpret=interpret_answer,
+    ordering="per_user",
     auth=(SCHEME,),
     base_urls=BASE_URLS,
     rate_limits=(RateLimit("credential", "concurrent", 10),),

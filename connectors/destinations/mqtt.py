@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote
 
@@ -136,7 +136,7 @@ PUBLISH = Action(
         records.KEY,
         records.TYPE,
         Field("event", "Event", default=EVENT, maximum=1_000),
-        records.SOURCE,
+        replace(records.SOURCE, default=None),  # the settings have a name for it
         records.WORKSPACE,
     ),
     build=build,

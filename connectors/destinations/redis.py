@@ -6,9 +6,10 @@ installation has opened.
 
 **What each call becomes.** Only identify calls are written, and each needs a user id. Traits become the fields of the
 hash `user:<user id>`, with your prefix before it: objects inside are flattened with dots, lists become JSON, everything
-is text, and empty values are left out. With the JSON module, traits can be one JSON document instead. A third action
-writes the rows of models: the hash `<workspace>:<destination>:<entity>:<kind of id>:<user id>` has a field for each
-model with the model's values as JSON.
+is text, and empty values are left out. With the JSON module, traits can be one JSON document instead, or a part of one
+that is made when it is missing; that takes a user that may run scripts (EVAL). A third action writes the rows of
+models: the hash `<workspace>:<destination>:<entity>:<kind of id>:<user id>` has a field for each model with the model's
+values as JSON.
 
 **What errors mean.** A wrong password pauses the destination, a missing right or command stops it. While the server
 loads, is out of memory, is read-only or has lost its cluster, users wait. A key of another type is rejected. To delete
@@ -17,6 +18,7 @@ a user, the key is deleted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -41,6 +43,13 @@ from connectors.http import ItemOutcome, Outcome
 from connectors.records import RedisCommand, SinkRequest
 
 DEEPEST = 20
+# A path whose parts are names only; what of it is missing can be made on the way.
+PLAIN_PATH = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*)*")
+# A module refuses to make anything but a whole document, and says nothing of a path that leads nowhere.
+SET_AT_PATH = (
+    "for at = 1, #ARGV - 2 do redis.call('JSON.SET', KEYS[1], ARGV[at], '{}', 'NX') end "
+    "return redis.call('JSON.SET', KEYS[1], ARGV[#ARGV - 1], ARGV[#ARGV]) or redis.error_reply('ERR no such path')"
+)
 MOST_FIELDS = 2_000
 
 
@@ -93,23 +102,19 @@ def build_hashes(payloads: Sequence[Payload], store: Store, context: BuildContex
 
 def build_documents(payloads: Sequence[Payload], store: Store, context: BuildContext) -> list[Built]:
     """Write the traits of each user as a JSON document, or at a place in one."""
-    return _built(
-        store,
-        [
-            (
-                index,
-                RedisCommand(
-                    (
-                        "JSON.SET",
-                        _text(user_key(store, payload["user_id"])),
-                        _text(str(payload.get("path") or "$")),
-                        records.json_text(payload["traits"]),
-                    )
-                ),
-            )
-            for index, payload in enumerate(payloads)
-        ],
-    )
+    return _built(store, [(index, _document(payload, store)) for index, payload in enumerate(payloads)])
+
+
+def _document(payload: Payload, store: Store) -> RedisCommand:
+    """Write the whole document, or what is at a path of it, with the objects that lead there where they are missing."""
+    key, values = _text(user_key(store, payload["user_id"])), records.json_text(payload["traits"])
+    given = _text(str(payload.get("path") or "$"))
+    path = given if given.startswith("$") else f"$.{given.lstrip('.')}".rstrip(".")
+    if path == "$":
+        return RedisCommand(("JSON.SET", key, path, values))
+    names = path.split(".") if PLAIN_PATH.fullmatch(path) else ["$", path]
+    above = [".".join(names[:depth]) for depth in range(1, len(names))]
+    return RedisCommand(("EVAL", SET_AT_PATH, 1, key, *above, path, values))
 
 
 def build_models(payloads: Sequence[Payload], store: Store, context: BuildContext) -> list[Built]:
@@ -167,7 +172,7 @@ DOCUMENT = Action(
     "Keep a user as JSON",
     "Write the traits as a JSON document; needs the JSON module.",
     IDENTIFY,
-    (USER, VALUES, Field("path", "Path", description="Where in the document; empty for all of it.", maximum=500)),
+    (USER, VALUES, Field("path", "Path", description="Such as shop.profile; empty for all of it.", maximum=500)),
     build_documents,
     BATCH,
 )

@@ -22,6 +22,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from urllib.parse import urljoin
 
 from connectors import answers, fields
 from connectors.base import (
@@ -36,12 +37,13 @@ from connectors.base import (
 )
 from connectors.destinations import _twilio
 from connectors.destinations._twilio import Account
-from connectors.http import ItemOutcome, Outcome, RequestSpec
+from connectors.http import ItemOutcome, Outcome, RequestSpec, Response
 from connectors.moments import moment_of, text_of
 
 BASE_URLS = {
     **_twilio.BASE_URLS,
     "content": "https://content.twilio.com",
+    "messaging": "https://messaging.twilio.com",
 }
 CHANNELS = (
     ("sms", "SMS or MMS"),
@@ -54,6 +56,8 @@ SHORT_CODE = re.compile(r"\d{5,6}")
 MOST_MEDIA, MOST_TAGS, LONGEST_TAG = 10, 10, 128
 TAG = re.compile(r"[A-Za-z0-9 _-]+")
 SOONEST, LATEST = timedelta(minutes=15), timedelta(days=35)
+NUMBERS, SHORT_CODES, SERVICES = "numbers", "short codes", "services"
+FIRST = ("incoming_phone_numbers", "phone_number", SHORT_CODES)
 NAMES = {"body": "Body", "content_sid": "ContentSid", "media_urls": "MediaUrl", "validity_period": "ValidityPeriod"}
 
 
@@ -144,8 +148,29 @@ def _schedule_problem(payload: Payload, sender: str, context: BuildContext) -> t
 
 
 def _senders(account: Account, context: BuildContext, page: str) -> RequestSpec:
-    url = page or f"{account.url}/IncomingPhoneNumbers.json?PageSize=1000"
-    return RequestSpec("GET", url, account.headers, endpoint_label="choices")
+    """List numbers, then short codes, then messaging services: where a list has ended, its mark is the next one's."""
+    first = {
+        NUMBERS: f"{account.url}/IncomingPhoneNumbers.json?PageSize=1000",
+        SHORT_CODES: f"{account.url}/SMS/ShortCodes.json?PageSize=1000",
+        SERVICES: f"{_other(account, 'messaging')}/v1/Services?PageSize=1000",
+    }
+    return RequestSpec("GET", first.get(page or NUMBERS, page), account.headers, endpoint_label="choices")
+
+
+def read_senders(request: RequestSpec, response: Response) -> tuple[list[tuple[str, str]], str]:
+    """Read a page of one of the three lists; services are told apart from numbers by the word before their name."""
+    answer = answers.parsed(response)
+    if answers.member(answer, "services") is not None:
+        named = answers.members(answer, "services")
+        found = [
+            (answers.words(one.get("sid")), f"Service: {answers.words(one.get('friendly_name'))}") for one in named
+        ]
+        return [one for one in found if one[0]], answers.words(answers.member(answer, "meta", "next_page_url"))
+    is_short = answers.member(answer, "short_codes") is not None
+    place, value, following = ("short_codes", "short_code", SERVICES) if is_short else FIRST
+    found, _ = answers.listed(place, value=value, label="friendly_name")(request, response)
+    more = answers.words(answers.member(answer, "next_page_uri"))
+    return found, urljoin(request.url, more) if more else following
 
 
 def _templates(account: Account, context: BuildContext, page: str) -> RequestSpec:
@@ -160,7 +185,7 @@ def _other(account: Account, purpose: str) -> str:
 
 
 CHOICES = {
-    "senders": Choices(_senders, answers.listed("incoming_phone_numbers", value="phone_number", label="friendly_name")),
+    "senders": Choices(_senders, read_senders),
     "templates": Choices(
         _templates,
         answers.listed("contents", value="sid", label="friendly_name", following=("meta", "next_page_url")),

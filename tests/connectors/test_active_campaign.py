@@ -28,6 +28,23 @@ def test_what_lacks_something_is_not_sent(action: str, payload: Payload, reason:
     assert (refused.outcome, refused.reason) == (Outcome.REJECTED, reason)  # type: ignore[union-attr]
 
 
+def test_a_tag_needs_an_id_or_a_name() -> None:
+    build, found = ACTIVE.action("add_tag").build, {"contact_id": "113"}
+    context = context_for([{}] * 2, [found, {**found, "tag": "15"}])
+    refused, tagged = build([{"email": "a@x.test"}, {"email": "a@x.test", "tag_name": "Beta"}], ACCOUNT, context)
+    assert refused.reason == "tag_missing"  # type: ignore[union-attr]
+    assert tagged.body == {"contactTag": {"contact": "113", "tag": "15"}}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("settings", [{"account_id": "1", "make_missing": False}, {}])
+def test_the_lists_of_events_and_domains_are_left_alone_where_it_is_so_set(settings: dict[str, object]) -> None:
+    account = ACTIVE.prepare(validate_settings(ACTIVE, {**SETTINGS, **settings}))
+    payload = {"email": "a@x.test", "name": "x", "url": "https://x.test/"}
+    for action in ("track_event", "track_page"):
+        (step,) = ACTIVE.action(action).resolve
+        assert step.build([payload], {}, account, context_for([{}])) is None
+
+
 def test_updates_of_one_person_share_a_look_up_only_when_they_say_the_same() -> None:
     key = ACTIVE.action("add_tag").resolve[0].cache_key
     assert key is not None

@@ -1,4 +1,4 @@
-"""Braze: requests of at most 75 entries in which an order stays together, and deletion by external id."""
+"""Braze: requests of at most 75 entries in which an order stays together, and deletion by external id and e-mail."""
 
 from __future__ import annotations
 
@@ -27,17 +27,35 @@ def test_a_request_has_at_most_75_entries_and_an_order_stays_together() -> None:
     assert (refused.index, refused.reason) == (3, "products_out_of_range")  # type: ignore[union-attr]
 
 
-def test_a_person_is_deleted_by_external_id() -> None:
+def test_a_person_is_deleted_by_external_id_and_by_every_email() -> None:
     assert BRAZE.delete is not None
-    people = [Identifiers(user_id="ada"), Identifiers(emails=("bob@acme.test",)), Identifiers(user_id="eve")]
-    refused, request = BRAZE.delete.build(people, ACCOUNT, context_for([{}] * 3))
-    assert isinstance(request, RequestSpec)
-    assert (request.url, request.body, request.covers) == (
-        "https://rest.iad-01.braze.com/users/delete",
-        {"external_ids": ["ada", "eve"]},
-        (0, 2),
-    )
-    assert (refused.outcome, refused.reason) == (Outcome.FILTERED, "no_user_id")  # type: ignore[union-attr]
+    people = [
+        Identifiers(user_id="ada", emails=("ada@acme.test", "ada@home.test", "ada@acme.test")),
+        Identifiers(anonymous_ids=("anon",)),
+        Identifiers(user_id="eve"),
+        Identifiers(emails=("bob@acme.test",)),
+    ]
+    refused, by_id, by_email = BRAZE.delete.build(people, ACCOUNT, context_for([{}] * 4))
+    assert isinstance(by_id, RequestSpec)
+    assert isinstance(by_email, RequestSpec)
+    assert by_id.url == by_email.url == "https://rest.iad-01.braze.com/users/delete"
+    assert (by_id.body, by_id.covers) == ({"external_ids": ["ada", "eve"]}, (0, 2))
+    order = ["unidentified", "most_recently_updated"]
+    emails = ["ada@acme.test", "ada@home.test", "bob@acme.test"]
+    assert by_email.body == {"email_addresses": [{"email": email, "prioritization": order} for email in emails]}
+    assert by_email.covers == (0, 3)
+    assert (refused.outcome, refused.reason) == (Outcome.FILTERED, "no_identifier")  # type: ignore[union-attr]
+
+
+def test_no_deletion_names_more_than_fifty() -> None:
+    assert BRAZE.delete is not None
+    many = tuple(f"{number}@acme.test" for number in range(60))
+    people = [Identifiers(emails=many), Identifiers(emails=("x@y.test",))]
+    first, second = BRAZE.delete.build(people, ACCOUNT, context_for([{}] * 2))
+    assert isinstance(first, RequestSpec)
+    assert isinstance(second, RequestSpec)
+    assert [len(one.body["email_addresses"]) for one in (first, second)] == [50, 11]  # type: ignore[index]
+    assert [one.covers for one in (first, second)] == [(0,), (0, 1)]
 
 
 def test_a_key_is_proved_by_a_request_that_holds_nothing() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from connectors import registry
 from connectors.base import Payload
-from connectors.http import Outcome
+from connectors.http import Outcome, RequestSpec, Response
 from connectors.settings import validate_settings
 from tests.connectors.fixtures import context_for
 
@@ -26,6 +26,15 @@ CHANNEL = DISCORD.prepare(validate_settings(DISCORD, {"webhook_url": HOOK}))
 def test_what_discord_would_refuse_is_not_sent(payload: Payload, reason: str) -> None:
     (refused,) = DISCORD.action("post_message").build([payload], CHANNEL, context_for([{}]))
     assert (refused.outcome, refused.reason) == (Outcome.REJECTED, reason)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("wait", ['"soon"', "true", "-1", "1e30", "null", "[1]"])
+def test_a_wait_that_is_none_leaves_that_of_the_header(wait: str) -> None:
+    assert DISCORD.interpret is not None
+    request = RequestSpec("POST", HOOK, endpoint_label="message")
+    response = Response(429, body=f'{{"retry_after": {wait}}}'.encode(), headers=(("retry-after", "2"),))
+    (told,) = DISCORD.interpret(request, response)
+    assert (told.outcome, told.retry_after_s) == (Outcome.THROTTLED, 2.0)
 
 
 def test_a_message_of_everyone_pings_nobody() -> None:

@@ -49,3 +49,13 @@ def test_signing_in_needs_a_name_and_a_password() -> None:
     with pytest.raises(SettingsError) as refused:
         validate_settings(KAFKA, {"brokers": "a.test:9093", "sign_in": "PLAIN"})
     assert [problem.field for problem in refused.value.problems] == ["username", "password"]
+    with pytest.raises(SettingsError) as refused:
+        validate_settings(KAFKA, {"brokers": "a.test:9098", "sign_in": "AWS_MSK_IAM"})
+    assert [problem.field for problem in refused.value.problems] == ["access_key_id", "secret_access_key", "region"]
+
+
+def test_an_access_key_of_iam_reaches_the_driver() -> None:
+    keys = {"access_key_id": "AKIDEXAMPLEKEY00", "secret_access_key": "not-a-real-key", "region": "eu-central-1"}
+    built = build({}, sign_in="AWS_MSK_IAM", **keys)
+    assert isinstance(built, SinkRequest)
+    assert {**built.target, **keys} == built.target

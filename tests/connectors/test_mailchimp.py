@@ -20,7 +20,7 @@ AUDIENCE = MAILCHIMP.prepare(validate_settings(MAILCHIMP, SETTINGS))
 
 def test_updates_of_one_member_go_one_after_the_other() -> None:
     people = ["a@x.test", "b@x.test", "A@x.test", "c@x.test", "a@x.test", "b@x.test"]
-    payloads = [{"email": email, "status_if_new": "subscribed"} for email in people]
+    payloads = [{"email": email, "status": "subscribed"} for email in people]
     built = MAILCHIMP.action("upsert_members").build(payloads, AUDIENCE, context_for([{}] * 6))
     covers = [one.covers for one in built if isinstance(one, RequestSpec)]
     assert sorted(index for each in covers for index in each) == list(range(6))
@@ -33,6 +33,31 @@ def test_updates_of_one_member_go_one_after_the_other() -> None:
             if index in each
         ]
         assert places == sorted(set(places))
+
+
+def status_of(double_opt_in: bool | None, **payload: object) -> dict[str, object]:
+    action = MAILCHIMP.action("upsert_member")
+    found = [{"double_opt_in": double_opt_in}]
+    (request,) = action.build([{"email": "a@x.test", **payload}], AUDIENCE, context_for([{}], found))
+    assert isinstance(request, RequestSpec)
+    return {key: value for key, value in request.body.items() if key.startswith("status")}  # type: ignore[attr-defined]
+
+
+def test_whoever_is_there_keeps_the_status_and_whoever_is_new_confirms_where_the_audience_wants_it() -> None:
+    assert status_of(None, status_if_new="subscribed") == {"status_if_new": "subscribed"}
+    assert status_of(False, status_if_new="subscribed") == {"status_if_new": "subscribed"}
+    assert status_of(True, status_if_new="subscribed") == {"status_if_new": "pending"}
+    assert status_of(True, status_if_new="transactional") == {"status_if_new": "transactional"}
+    assert status_of(True, status_if_new="subscribed", status="unsubscribed") == {"status": "unsubscribed"}
+
+
+def test_the_preset_changes_nobodys_status_and_a_batch_needs_one_for_everybody() -> None:
+    (keeping,) = [preset for preset in MAILCHIMP.presets if preset.trigger == 'type = "identify"']
+    assert keeping.action == "upsert_member"
+    assert "status" not in keeping.fields
+    fields = {field.key: field for field in MAILCHIMP.action("upsert_members").fields}
+    assert fields["status"].required is True
+    assert "status_if_new" not in fields
 
 
 @pytest.mark.parametrize(

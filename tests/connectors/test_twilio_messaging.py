@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from connectors import registry
@@ -73,11 +75,42 @@ def test_without_an_api_key_the_account_signs_in() -> None:
     assert dict(request.headers)["authorization"].startswith("Basic QUMw")  # AC0…
 
 
+def test_senders_are_numbers_then_short_codes_then_services_page_by_page() -> None:
+    account, senders = TWILIO.prepare(validate_settings(TWILIO, SETTINGS)), TWILIO.choices["senders"]
+    own = f"https://api.twilio.com/2010-04-01/Accounts/{SETTINGS['account_sid']}"
+    pages = {
+        f"{own}/IncomingPhoneNumbers.json?PageSize=1000": {
+            "incoming_phone_numbers": [{"phone_number": "+15005550001", "friendly_name": "Shop"}],
+            "next_page_uri": "/2010-04-01/numbers/2",
+        },
+        "https://api.twilio.com/2010-04-01/numbers/2": {"incoming_phone_numbers": [{"phone_number": "+15005550002"}]},
+        f"{own}/SMS/ShortCodes.json?PageSize=1000": {"short_codes": [{"short_code": "67898"}], "next_page_uri": None},
+        "https://messaging.twilio.com/v1/Services?PageSize=1000": {
+            "services": [{"sid": SERVICE, "friendly_name": "All"}, {"friendly_name": "without a SID"}],
+            "meta": {"next_page_url": "https://messaging.twilio.com/v1/Services?Page=1"},
+        },
+        "https://messaging.twilio.com/v1/Services?Page=1": {"services": [], "meta": {"next_page_url": None}},
+    }
+    seen: list[tuple[str, str]] = []
+    mark = ""
+    for _ in range(len(pages)):
+        request = senders.build(account, context_for([{}]), mark)
+        found, mark = senders.read(request, Response(200, body=json.dumps(pages.pop(request.url)).encode()))
+        seen += found
+    assert (pages, mark) == ({}, "")
+    assert seen == [
+        ("+15005550001", "Shop"),
+        ("+15005550002", "+15005550002"),
+        ("67898", "67898"),
+        (SERVICE, "Service: All"),
+    ]
+
+
 def test_numbers_and_templates_can_be_chosen_from() -> None:
     account = TWILIO.prepare(validate_settings(TWILIO, SETTINGS))
     request = TWILIO.choices["senders"].build(account, context_for([{}]), "")
     body = b'{"incoming_phone_numbers": [{"phone_number": "+15005550001", "friendly_name": "Shop"}]}'
-    assert TWILIO.choices["senders"].read(request, Response(200, body=body)) == ([("+15005550001", "Shop")], "")
+    assert TWILIO.choices["senders"].read(request, Response(200, body=body))[0] == [("+15005550001", "Shop")]
     templates = TWILIO.choices["templates"]
     body = b'{"contents": [{"sid": "HX1", "friendly_name": "Hi"}], "meta": {"next_page_url": "https://content.twilio.com/2"}}'
     assert templates.read(request, Response(200, body=body)) == ([("HX1", "Hi")], "https://content.twilio.com/2")

@@ -32,7 +32,7 @@ PORTS: Mapping[str, frozenset[int]] = {
     "smtp": frozenset({465, 587, 2465, 2525, 2587}),
     "postgres": frozenset({5432, 5433, 6432, 6543}),
     "redis": frozenset({6379, 6380, 26379}),
-    "kafka": frozenset(range(9092, 9099)),
+    "kafka": frozenset({*range(9092, 9099), 9194, 9196, 9198}),
     "mqtt": frozenset({443, 1883, 8883, 8884}),
 }
 # A leash tells better than a driver that the time was over, so that it comes first.

@@ -1,7 +1,8 @@
 """Kafka: messages produced by librdkafka, acknowledged by all replicas, each once within a session.
 
 Keys of the target: brokers (`host:port`, several with commas), tls, ca_certificate, client_certificate, client_key,
-sign_in (`none`, `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512`), username, password, compression, max_message_bytes.
+sign_in (`none`, `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512`, `AWS_MSK_IAM`), username, password, access_key_id,
+secret_access_key, region, compression, max_message_bytes.
 
 librdkafka opens its connections itself, so the gate stands before them: the brokers of the settings are judged before
 there is a client, in clear they are dialled by the judged address, and the brokers that a cluster names are judged
@@ -12,7 +13,9 @@ cluster has just made up is not yet one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -23,13 +26,16 @@ from connectors.http import ItemOutcome, Outcome, SendError
 from connectors.records import KafkaRecord, SinkRequest
 from hub.delivery.sinks import SinkError, Target, lets_us_in, network, records_of
 from hub.delivery.sinks.dialling import UNUSABLE_CERTIFICATE, Way, hosts_of, judged, number, text
-from hub.lib import net
+from hub.lib import clock, net, sigv4
 from hub.lib.net import Gate
+from hub.lib.sigv4 import Keys
 
 DEFAULT_PORT = 9092
 CLUSTER_SECONDS = 60.0
 UNKNOWN_TOPIC_MS = 5_000
 POLL_SECONDS = 0.05
+# Amazon's IAM takes the place of a user name and a password: the token is a URL signed for as long as this.
+MSK_IAM, MSK_SERVICE, MSK_SECONDS = "AWS_MSK_IAM", "kafka-cluster", 900
 NOT_LET_IN = "The brokers refuse the credentials; enter them again."
 # Silent: librdkafka's lines name brokers, and are written by threads of its own.
 logger = logging.getLogger(__name__)
@@ -138,10 +144,9 @@ class KafkaSink:
     def _configuration(self, target: Target, seconds: float) -> dict[str, Any]:
         sign_in = text(target, "sign_in", "none")
         milliseconds = int(seconds * 1000)
-        has_sasl = sign_in != "none"
         found: dict[str, Any] = {
             "bootstrap.servers": ",".join(self._bootstrap(text(target, "brokers"))),
-            "security.protocol": f"{'SASL_' if has_sasl else ''}{'SSL' if self._is_tls else 'PLAINTEXT'}",
+            "security.protocol": f"{'SASL_' if sign_in != 'none' else ''}{'SSL' if self._is_tls else 'PLAINTEXT'}",
             "client.id": "headwater",
             "enable.idempotence": True,
             "linger.ms": 50,
@@ -154,13 +159,8 @@ class KafkaSink:
             "topic.metadata.propagation.max.ms": UNKNOWN_TOPIC_MS,
             "enable.sparse.connections": True,
             "error_cb": lambda error: self._failures.append(error.code()),
+            **signing_in(target, sign_in),
         }
-        if has_sasl:
-            found |= {
-                "sasl.mechanisms": sign_in,
-                "sasl.username": text(target, "username"),
-                "sasl.password": text(target, "password"),
-            }
         if self._is_tls:
             authority = text(target, "ca_certificate")
             found |= {"ssl.ca.pem": authority} if authority else {"ssl.ca.location": net.ca_bundle() or "probe"}
@@ -198,6 +198,24 @@ class KafkaSink:
             return network(SendError.TLS)
         is_late = code in (KafkaError._TIMED_OUT, KafkaError._MSG_TIMED_OUT) and KafkaError._TRANSPORT not in seen
         return network(SendError.TIMEOUT if is_late else SendError.CONNECT)
+
+
+def signing_in(target: Target, sign_in: str) -> Mapping[str, Any]:
+    """How librdkafka signs in; it asks for a new token by itself, in a thread of its own, before one ends."""
+    if sign_in == "none":
+        return {}
+    if sign_in != MSK_IAM:
+        user = {"sasl.username": text(target, "username"), "sasl.password": text(target, "password")}
+        return {"sasl.mechanisms": sign_in, **user}
+    keys, region = Keys(text(target, "access_key_id"), text(target, "secret_access_key")), text(target, "region")
+    return {"sasl.mechanisms": "OAUTHBEARER", "oauth_cb": lambda _: msk_token(keys, region, clock.now())}
+
+
+def msk_token(keys: Keys, region: str, now: datetime) -> tuple[str, float]:
+    """The token that brokers of Amazon MSK take, and the epoch second at which it ends."""
+    url = f"https://kafka.{region}.amazonaws.com/?Action={MSK_SERVICE}:Connect"
+    signed = sigv4.presign(keys, region, MSK_SERVICE, url, now, MSK_SECONDS) + "&User-Agent=headwater"
+    return urlsafe_b64encode(signed.encode()).decode().rstrip("="), now.timestamp() + MSK_SECONDS
 
 
 def _at(item: ItemOutcome, index: int) -> ItemOutcome:

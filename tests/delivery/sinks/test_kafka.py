@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import socketserver
+import struct
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -13,6 +19,7 @@ from connectors.http import ItemOutcome, Outcome, Scope
 from connectors.records import KafkaRecord, SinkRequest
 from hub.delivery.outbound import gate
 from hub.delivery.sinks.running import Runner
+from hub.lib.sigv4 import Keys
 from tests.certificates import own_certificate, server_context
 from tests.delivery.sinks.conftest import Write
 from tests.relays import Relay, to_port
@@ -134,6 +141,70 @@ def test_a_certificate_is_checked(cluster: Cluster, tmp_path: Path, write: Write
         assert words(write(named_otherwise)) == [("disabled", "tls_error")]
         broken = request(relay.port, tls=True, client_certificate="nonsense", client_key="nonsense")
         assert words(write(broken)) == [("disabled", "bad_certificate")]
+
+
+API_VERSIONS, SASL_HANDSHAKE, SASL_AUTHENTICATE = 18, 17, 36
+UNSUPPORTED_VERSION, SASL_AUTHENTICATION_FAILED = 35, 58
+
+
+class Doorman(socketserver.StreamRequestHandler):
+    """A broker that offers OAUTHBEARER alone, keeps the tokens that it is shown, and lets nobody in."""
+
+    def handle(self) -> None:
+        while head := self.rfile.read(4):
+            (size,) = struct.unpack(">i", head)
+            body = self.rfile.read(size)
+            key, version, correlation, client_length = struct.unpack(">hhih", body[:10])
+            answer = self.answer(key, version, body[10 + max(0, client_length) :])
+            self.wfile.write(struct.pack(">ii", 4 + len(answer), correlation) + answer)
+
+    def answer(self, key: int, version: int, body: bytes) -> bytes:
+        if key == API_VERSIONS:
+            known = ((API_VERSIONS, 0), (SASL_HANDSHAKE, 1), (SASL_AUTHENTICATE, 0))
+            listed = b"".join(struct.pack(">hhh", each, 0, highest) for each, highest in known)
+            return struct.pack(">hi", UNSUPPORTED_VERSION if version else 0, len(known)) + listed
+        if key == SASL_HANDSHAKE:
+            return struct.pack(">hih", 0, 1, 11) + b"OAUTHBEARER"
+        assert key == SASL_AUTHENTICATE
+        self.server.shown.append(body[4:])  # type: ignore[attr-defined]
+        return struct.pack(">hhi", SASL_AUTHENTICATION_FAILED, -1, 0)
+
+
+@pytest.fixture
+def doorman() -> Iterator[socketserver.ThreadingTCPServer]:
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Doorman)
+    server.daemon_threads = True
+    server.shown = []  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+IAM = {"sign_in": "AWS_MSK_IAM", "access_key_id": "AKIDEXAMPLE", "secret_access_key": "s", "region": "eu-central-1"}
+
+
+def test_a_broker_of_amazons_is_shown_a_signed_url_and_its_refusal_pauses(doorman: Any, write: Write) -> None:
+    sent = request(doorman.server_address[1], KafkaRecord("t", b"1"), timeout_s=5.0, **IAM)
+    assert words(write(sent)) == [("unauthorized", "unauthorized")]
+    token = doorman.shown[0].partition(b"auth=Bearer ")[2].partition(b"\x01")[0]
+    url = urlsplit(base64.urlsafe_b64decode(token + b"=" * (-len(token) % 4)).decode())
+    query = parse_qs(url.query)
+    assert url.netloc == "kafka.eu-central-1.amazonaws.com"
+    assert query["Action"] == ["kafka-cluster:Connect"]
+    assert query["X-Amz-Credential"][0].startswith("AKIDEXAMPLE/")
+
+
+def test_a_token_of_amazons_says_when_it_ends_and_has_no_padding() -> None:
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    token, ends_at = kafka.msk_token(Keys("AKIDEXAMPLE", "s"), "us-east-1", now)
+    assert ends_at == now.timestamp() + 900
+    assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+    signed, _, after = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().partition("&X-Amz-Signature=")
+    assert signed.endswith("&X-Amz-Date=20260301T120000Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host")
+    assert after[64:] == "&User-Agent=headwater"  # which the signature does not cover
 
 
 @pytest.mark.parametrize(
