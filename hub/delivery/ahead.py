@@ -111,7 +111,9 @@ class ReadAhead:
             config.refresh(connection)
         wanted = decide.sources_after(config.plan, reader.position[:2])
         own_count = sum(row.source_id in wanted for row in rows)
-        self._is_sparse = self._is_live and (reader.sources is not None or own_count * 2 < len(rows))
+        # As soon as a page is full of its own again, looking for the page's end is work for nothing.
+        is_sparse = own_count * 2 < len(rows) if reader.sources is None else len(rows) < self._limit
+        self._is_sparse = self._is_live and is_sparse
         return rows
 
     def take(self, plan: decide.Plan, size: int) -> tuple[list[Delivery], Position | None]:

@@ -14,7 +14,7 @@ from uuid import uuid4
 from connectors.base import BuildContext, Found, Payload, ResolveStep
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response
 from connectors.records import SinkRequest
-from hub.delivery import drafts, lookups, origins, prepare
+from hub.delivery import drafts, lookups, origins, prepare, record
 from hub.delivery.calls import Call
 from hub.delivery.config import Config
 from hub.delivery.grants import tokens
@@ -104,6 +104,7 @@ def judge(config: Config, request: RequestSpec | SinkRequest, exchange: Exchange
     else:
         items = config.interpret(request, exchange.response)
     items = drafts.complete(items, request.covers, exchange.response.status)
+    items = record.hushed(items, exchange.call, config.secrets)
     if exchange.answer.error is not None and exchange.answer.sent and not request.is_repeatable:
         return [drafts.unconfirmed(item) if item.outcome is Outcome.RETRY else item for item in items]
     return items

@@ -6,12 +6,14 @@ every secret hidden, and as text: too much of it is cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from connectors.base import Connector, Field
 from connectors.http import ItemOutcome
 from hub.delivery import asking, drafts, trying
+from hub.delivery.config import Config
 from hub.delivery.trials import usable
 from hub.delivery.trying import Shown
 from hub.observability import log, metrics
@@ -56,16 +58,23 @@ def list_choices(destination: Destination, key: str, page: str = "") -> Listed:
         raise NoChoices(f"{config.connector.name} has no such list.")
     try:
         found = asking.choices(config, key, page[:LONGEST_MARK])
+        listed = found if isinstance(found, ItemOutcome) else _listed(config, *found)
     except Exception as error:  # a mistake of the connector's must not take the form along
         logger.exception("choices_failed", connector=config.connector.slug, key=key)
-        found = drafts.bug(error)
-    if isinstance(found, ItemOutcome):
+        listed = drafts.bug(error)
+    if isinstance(listed, ItemOutcome):
         metrics.connector_tests.labels("choices_refused").inc()
-        return Listed(failure=trying.shown_outcome(config, found))
+        return Listed(failure=trying.shown_outcome(config, listed))
     metrics.connector_tests.labels("choices").inc()
-    pairs, next_page = found
-    whole = [(value, label[:LONGEST_TEXT]) for value, label in pairs if len(value) <= LONGEST_TEXT]
-    return Listed(tuple(whole[:MOST_CHOICES]), next_page[:LONGEST_MARK])
+    return listed
+
+
+def _listed(config: Config, pairs: Sequence[tuple[str, str]], next_page: str) -> Listed:
+    """Hide secrets before anything is cut; a value or mark that is cut means nothing."""
+    whole = [(value, label) for value, label in pairs if len(value) <= LONGEST_TEXT]
+    told: Any = trying.clean(config, [next_page, *whole[:MOST_CHOICES]])
+    choices = tuple((value, label[:LONGEST_TEXT]) for value, label in told[1:])
+    return Listed(choices, told[0] if len(told[0]) <= LONGEST_MARK else "")
 
 
 def _every_field(connector: Connector) -> Iterator[Field]:

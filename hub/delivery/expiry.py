@@ -65,12 +65,14 @@ RAISE_FLOOR = "UPDATE delivery_pipeline SET floor_seq = greatest(floor_seq, %s) 
 OLD_RETRIES = """
 SELECT r.id, r.source_id, r.seq FROM delivery_retry r WHERE r.seq < %s AND r.pipeline_id = %s LIMIT 5000
 """
-# A dead letter goes with its event. Some at a time, for whoever repairs meanwhile must not wait long; an event's parts
-# together, for the last of them takes its event out of the counts of failures.
+# A dead letter goes with its event. By destination, as the index has them; some at a time, for whoever repairs now
+# must not wait long; an event's parts together, for the last of them takes its event out of the counts of failures.
+DESTINATIONS = "SELECT d.id FROM tenants_destination d"
 FORGET_DEAD_LETTERS = """
 DELETE FROM delivery_dead WHERE id IN (
     SELECT x.id FROM delivery_dead x
-    WHERE x.seq < (SELECT max(p.seq_until) FROM event_partition p WHERE p.dropped_at IS NOT NULL)
+    WHERE x.destination_id = %s
+      AND x.seq < (SELECT max(p.seq_until) FROM event_partition p WHERE p.dropped_at IS NOT NULL)
     ORDER BY x.seq FETCH FIRST %s ROWS WITH TIES)
 """
 FORGOTTEN_AT_ONCE = 10_000
@@ -105,8 +107,10 @@ def expire_before(connection: Connection[Row], until: int) -> Expired:
 
 def forget_dead_letters(connection: Connection[Row]) -> None:
     """Remove the dead letters of events that have left the log."""
-    while connection.execute(FORGET_DEAD_LETTERS, [FORGOTTEN_AT_ONCE]).rowcount >= FORGOTTEN_AT_ONCE:
-        pass
+    for (destination_id,) in connection.execute(DESTINATIONS).fetchall():
+        values = [destination_id, FORGOTTEN_AT_ONCE]
+        while connection.execute(FORGET_DEAD_LETTERS, values).rowcount >= FORGOTTEN_AT_ONCE:
+            pass
 
 
 def _expire_retries(connection: Connection[Row], lease: Lease, until: int) -> int:

@@ -20,13 +20,14 @@ RENEW_AFTER_SECONDS = 15
 
 # A live pipeline is not run while its destination is to have another number of shards, but for reading on to the place
 # where all of them stop; and when all have come there, nobody runs until they are dealt anew (see sharding).
-# Workers die at one place when they die at one cursor, or over one retry row: rows stand behind the cursor.
+# Workers die at one place when they die at one cursor, or over one retry row, whose place is negative: the cursor may
+# stand at the row's own event.
 # At an ordered destination a replay and live traffic exclude each other: live events wait while a replay is on its way,
 # and it waits until the last live turn has let go. Upkeep sends nothing, and waits for nobody.
 CLAIM = """
 WITH before AS (
     SELECT id, lease_until, held_until, greatest(0, extract(epoch FROM now() - next_run_at)) AS waited,
-        CASE WHEN inflight_is_row THEN inflight_seq ELSE cursor_seq END AS place
+        CASE WHEN inflight_is_row THEN -inflight_seq ELSE cursor_seq END AS place
     FROM delivery_pipeline WHERE id = %(id)s FOR UPDATE
 )
 UPDATE delivery_pipeline p

@@ -16,7 +16,7 @@ from uuid import UUID
 from connectors import http
 from connectors.base import BuildContext, Job, Named
 from connectors.http import UNCONFIRMED, ItemOutcome, Outcome, RequestSpec, Response
-from hub.delivery import drafts, marks, origins, prepare
+from hub.delivery import drafts, marks, origins, prepare, record
 from hub.delivery.calls import Call
 from hub.delivery.parts import Part, Tag
 from hub.delivery.run import FORBIDDEN, Run
@@ -135,6 +135,7 @@ class Polls:
     def _fail(self, call: Call, group: Group, item: ItemOutcome, answer: Answer) -> None:
         """Nobody could say how the job stands. That costs the events nothing; it may be the destination's fault."""
         metrics.job_polls.labels("failed").inc()
+        item = record.hushed([item], call, self._run.config.secrets)[0]
         self._run.judge([item])
         self._verdicts.note(call, group.parts[0], item, answer)
         if self._run.fault is not None:

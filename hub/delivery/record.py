@@ -6,11 +6,14 @@ import re
 import zlib
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import orjson
 
+from connectors.answers import LONGEST_WORDS
+from connectors.http import ItemOutcome
 from hub.delivery.calls import Call
 from hub.lib.net import Answer
 
@@ -68,6 +71,30 @@ def scrub(text: str, secrets: Iterable[str]) -> str:
         for form in _forms(secret):
             if form in text:
                 text = text.replace(form, HIDDEN)
+    return text
+
+
+def hushed(items: list[ItemOutcome], call: Call, secrets: Sequence[str]) -> list[ItemOutcome]:
+    """Outcomes without secrets in their sentences, into which connectors take what a receiver says."""
+    if not any(item.message for item in items):
+        return items
+    known = (*credentials_of(call), *secrets)
+    clean = {message: _hush(message, known) for message in {item.message for item in items}}
+    return [
+        item if clean[item.message] == item.message else replace(item, message=clean[item.message]) for item in items
+    ]
+
+
+def _hush(message: str, secrets: Sequence[str]) -> str:
+    """Of words that were cut, the end may be the beginning of a secret."""
+    text = scrub(message, secrets)
+    if len(text) < LONGEST_WORDS:
+        return text
+    words = text.removesuffix(")")
+    for secret in secrets:
+        lengths = range(min(len(secret), len(words)), SHORTEST - 1, -1)
+        if cut := next((length for length in lengths if words.endswith(secret[:length])), 0):
+            return f"{words[:-cut]}{HIDDEN}{text[len(words) :]}"
     return text
 
 

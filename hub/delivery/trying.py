@@ -222,7 +222,7 @@ def _look_up(config: Config, trial: Trial, step: ResolveStep, asked: list[Part],
         trial.steps[-1]["outcomes"] = [shown_outcome(config, found)]
         return [part for part in parts if part not in asked]
     if made:
-        trial.steps[-1]["found"] = _clean(config, found)
+        trial.steps[-1]["found"] = clean(config, found)
     for part in asked:
         part.found = {**(part.found or {}), step.key: found}
     return parts
@@ -291,10 +291,11 @@ def shown_outcome(config: Config, item: ItemOutcome) -> Shown:
         "remote_id": item.remote_id,
         "warnings": list(item.warnings),
     }
-    return _clean(config, said)  # type: ignore[return-value]
+    return clean(config, said)  # type: ignore[return-value]
 
 
-def _clean(config: Config, value: object) -> object:
+def clean(config: Config, value: object) -> object:
+    """The value as JSON, without secrets."""
     return orjson.loads(record.scrub(orjson.dumps(value, default=str).decode(), config.secrets))
 
 

@@ -12,7 +12,7 @@ from time import monotonic, time
 from typing import cast
 
 from connectors.http import ItemOutcome, Outcome, RequestSpec
-from hub.delivery import drafts, prepare, remote
+from hub.delivery import drafts, prepare, record, remote
 from hub.delivery.calls import Call
 from hub.delivery.outcomes import ChunkOutcome, Decided, RetryDraft, Status
 from hub.delivery.parts import Delivery, Part, Tag
@@ -62,6 +62,7 @@ class Verdicts:
         """Take in the outcomes of one call, one for each of its parts, in their order."""
         smaller: list[Part] = []
         failed: list[tuple[Part, ItemOutcome]] = []
+        items = record.hushed(items, call, self.run.config.secrets)
         self.run.judge(items)
         for place, (part, item) in enumerate(zip(tag.parts, items, strict=True)):
             if item.outcome is Outcome.TOO_LARGE and len(items) > 1:

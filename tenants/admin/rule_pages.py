@@ -10,7 +10,7 @@ import json
 from typing import Any, ClassVar
 
 from django import forms
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from connectors import registry
 from connectors.base import Connector
@@ -49,6 +49,8 @@ class ObjectField(forms.CharField):
         except json.JSONDecodeError as error:
             message = f"This is not JSON: {error.msg} in line {error.lineno}, column {error.colno}."
             raise forms.ValidationError(message) from error
+        except ValueError as error:  # the only other one there is
+            raise forms.ValidationError("It holds a number that is too large.") from error
         except RecursionError as error:
             raise forms.ValidationError("This is nested too deeply.") from error
         if not isinstance(found, dict):
@@ -86,10 +88,17 @@ class RuleForm(ReasonForm):
     is_enabled = forms.BooleanField(label="In force", required=False, initial=True)
 
 
+class TextInALanguage(forms.CharField):
+    """A trigger or condition. Browsers send each end of line as CR LF, which would be a change that nobody made."""
+
+    def to_python(self, value: Any) -> str:
+        return str(super().to_python(value)).replace("\r\n", "\n")
+
+
 class MappingForm(RuleForm):
     name = forms.CharField(max_length=200)
     action = forms.ChoiceField()
-    trigger = forms.CharField(
+    trigger = TextInALanguage(
         max_length=LONGEST_TEXT, widget=text_area(3), help_text='Such as type = "track" and event = "Order Completed".'
     )
     fields_ = ObjectField(label="Fields", required=False, help_text="JSON: a template for each field of the action.")
@@ -105,7 +114,7 @@ class MappingForm(RuleForm):
 class FilterForm(RuleForm):
     name = forms.CharField(max_length=64)
     source = forms.ModelChoiceField(Source.unscoped.none(), required=False, empty_label="all sources")
-    condition = forms.CharField(
+    condition = TextInALanguage(
         max_length=LONGEST_TEXT, widget=text_area(3), help_text="In the filter language, or the word all."
     )
     action = forms.ChoiceField(label="What happens to them", choices=FilterAction.choices)
@@ -168,8 +177,10 @@ class RulePage(Page):
         services.require_unchanged(self.subject, values["seen"])
 
     def sources(self) -> QuerySet[Source]:
-        known = Source.objects.for_workspace(self.destination.workspace_id).filter(deleted_at=None)
-        return known.order_by("slug")
+        """Those there are, and the rule's own: one that was deleted must not turn into all of them."""
+        own = self.subject.source_id if self.edits else None
+        known = Source.objects.for_workspace(self.destination.workspace_id)
+        return known.filter(Q(deleted_at=None) | Q(pk=own)).order_by("slug")
 
 
 class MappingPage(RulePage):

@@ -12,6 +12,7 @@ from django.db import models, transaction
 
 from tenants.auditing import state_of
 from tenants.errors import Changed
+from tenants.models import DestinationFilter, Mapping, SourceToggle
 from tenants.services import rows
 
 # Where others stand is nobody's edit of this one.
@@ -25,8 +26,12 @@ def mark_of(row: models.Model) -> str:
 
 
 @transaction.atomic
-def require_unchanged(row: models.Model, mark: str) -> None:
-    """Lock the row for the rest of the caller's transaction; refuse when it is not what the mark was made of."""
+def require_unchanged(row: Mapping | DestinationFilter | SourceToggle, mark: str) -> None:
+    """Lock the rule for the rest of the caller's transaction; refuse when it is not what the mark was made of.
+
+    Its destination is locked first, as whoever moves rules does: it is refused too when it was deleted.
+    """
+    rows.lock(row.destination)
     rows.lock(row)
     if mark_of(row) != mark:
         raise Changed("It was changed meanwhile, by somebody else or in another window. Load the page again.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping as ReadOnly
 from typing import Any
 
@@ -12,6 +14,8 @@ from tenants.auditing import Actor, record, state_of
 from tenants.errors import Gone, Invalid
 
 EMPTY: tuple[object, ...] = ({}, [], "")
+NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+UNSTORABLE = "It holds what cannot be stored: a NUL, half of a pair of surrogates, or what is no finite number."
 
 
 def lock(row: models.Model) -> None:
@@ -31,6 +35,7 @@ def check(row: models.Model) -> None:
         field, message = next(iter(messages.items()))
         raise Invalid(field, message, messages=messages) from error
     _require_something(row)
+    _require_storable(row)
 
 
 def _require_something(row: models.Model) -> None:
@@ -38,6 +43,20 @@ def _require_something(row: models.Model) -> None:
     for column in row._meta.concrete_fields:
         if isinstance(column, models.JSONField) and column.null and getattr(row, column.name) in EMPTY:
             raise Invalid(column.name, "Give it a content, or leave it out.", "empty")
+
+
+def _require_storable(row: models.Model) -> None:
+    """Refuse JSON that Python writes and PostgreSQL does not take."""
+    for column in row._meta.concrete_fields:
+        if not isinstance(column, models.JSONField):
+            continue
+        try:
+            text = json.dumps(getattr(row, column.name), ensure_ascii=False, allow_nan=False, default=str)
+            text.encode()
+        except ValueError as error:
+            raise Invalid(column.name, UNSTORABLE, "unstorable") from error
+        if NUL_IN_JSON.search(text):
+            raise Invalid(column.name, UNSTORABLE, "unstorable")
 
 
 def create(row: models.Model, actor: Actor, action: str, *, label: str) -> None:

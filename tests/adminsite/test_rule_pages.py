@@ -77,6 +77,16 @@ def test_a_form_that_is_sent_back_unchanged_changes_nothing(mapping: Mapping) ->
     assert entries() == [("mapping.edited", "asked by Ada")]
 
 
+def test_ends_of_line_as_browsers_send_them_change_nothing(scene: Scene) -> None:
+    mapping = factories.make_mapping(scene.destination, "Long", trigger='type = "track"\nand event = "Refund"')
+    client = staff.signed_in("Operator")
+    values = form_of(client, "mapping_edit", mapping)
+    sent = values["trigger"].replace("\n", "\r\n")
+    assert send(client, "mapping_edit", mapping, values, trigger=sent).status_code == 302
+    mapping.refresh_from_db()
+    assert (mapping.version, mapping.trigger) == (1, values["trigger"])
+
+
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
@@ -85,6 +95,12 @@ def test_a_form_that_is_sent_back_unchanged_changes_nothing(mapping: Mapping) ->
         ("fields_", '{"data": ', "line 1, column"),
         ("fields_", '{"data": {}, "data": {}}', "twice"),
         ("fields_", "[]", "in braces"),
+        ("fields_", '{"data": NaN}', "cannot be stored"),
+        ("fields_", '{"data": -1e999}', "cannot be stored"),
+        ("fields_", '{"data": ' + "9" * 5_000 + "}", "too large"),
+        ("fields_", '{"data": "\\u0000"}', "cannot be stored"),
+        ("fields_", '{"data": {"\\ud800": 1}}', "cannot be stored"),
+        ("fields_", '{"data": ' + "[" * 50_000 + "]" * 50_000 + "}", "too deeply"),
         ("fields_", '{"nonsense": 1}', "has no field nonsense"),
         ("max_items", "0", "above 0"),
         ("max_items", "1000000", "at most"),
@@ -224,6 +240,27 @@ def test_a_deleted_destination_gets_no_new_rules(scene: Scene) -> None:
     client = staff.signed_in("Operator")
     services.delete_destination(scene.destination, actor=TESTER)
     assert client.get(reverse("admin:mapping_new", args=[scene.destination.pk])).status_code == 404
+
+
+def test_a_deleted_destinations_rules_are_changed_no_more(scene: Scene, mapping: Mapping) -> None:
+    client = staff.signed_in("Operator")
+    values = form_of(client, "mapping_edit", mapping)
+    services.delete_destination(scene.destination, actor=TESTER)
+    told = errors_of(send(client, "mapping_edit", mapping, values, name="Refunds"))
+    assert "deleted" in " ".join(told["__all__"])
+    assert Mapping.unscoped.get(pk=mapping.pk).name == "Orders"
+
+
+def test_a_filter_of_a_deleted_source_stays_that_sources(scene: Scene) -> None:
+    client = staff.signed_in("Operator")
+    filter = factories.make_filter(scene.destination, source=scene.source)
+    services.delete_source(scene.source, actor=TESTER)
+    form = client.get(reverse("admin:filter_edit", args=[filter.pk])).context["form"]
+    assert f'value="{scene.source.pk}" selected' in str(form["source"])
+    values = form_of(client, "filter_edit", filter)
+    assert send(client, "filter_edit", filter, values, is_enabled=None).status_code == 302
+    filter.refresh_from_db()
+    assert (filter.source, filter.is_enabled) == (scene.source, False)
 
 
 def test_a_rules_page_leads_to_its_form(scene: Scene, mapping: Mapping) -> None:

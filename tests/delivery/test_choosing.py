@@ -70,6 +70,27 @@ def test_a_mistake_of_the_connector_is_no_failure_of_the_page(destination: Desti
     assert (status, told["error"]["code"]) == (502, "connector_bug")
 
 
+@pytest.mark.parametrize("lists", ['[[1, "News"]]', '[["1", null]]', '[["1"]]', '"News"'])
+def test_a_list_that_is_none_is_a_mistake_of_the_connector_too(
+    destination: Destination, receiver: Receiver, lists: str
+) -> None:
+    receiver.rule("/lists", lambda request: Reply(200, b'{"lists": %s, "next": ""}' % lists.encode()))
+    status, told = api(staff.signed_in("Operator"), destination)
+    assert (status, told["error"]["code"]) == (502, "connector_bug")
+
+
+def test_a_vendor_that_echoes_the_key_shows_it_to_nobody(destination: Destination, receiver: Receiver) -> None:
+    key = "sk-live-0123456789"
+    tenants.update_destination(destination, settings={"api_key": key}, actor=TESTER)
+    echo = json.dumps({"lists": [["1", f"of {key}"], [key, "key"]], "next": f"p2?api_key={key}"}).encode()
+    receiver.rule("/lists", lambda request: Reply(200, echo))
+    client = staff.signed_in("Operator")
+    status, told = api(client, destination)
+    assert (status, len(told["choices"])) == (200, 2)
+    assert key not in json.dumps(told)
+    assert key not in ask(client, destination).content.decode()
+
+
 def test_only_who_may_change_the_destination_may_ask(destination: Destination, receiver: Receiver) -> None:
     stranger = Client()
     assert api(stranger, destination)[0] == 403

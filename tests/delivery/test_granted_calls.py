@@ -11,14 +11,17 @@ from connectors.base import Identifiers
 from connectors.http import Outcome
 from hub.delivery import asking, declared, erasing, trials, trying
 from hub.delivery.grants.errors import NoToken
+from hub.delivery.models import DeadLetter
 from hub.delivery.trace import rebuild_requests
+from hub.delivery.worker import Worker
 from hub.events.models import Event
 from tenants.models import Destination, Source
 from tests.delivery import authorising
 from tests.delivery.authorising import SECRET, Vendor, make_destination
 from tests.delivery.granting import dialects, vendor
-from tests.delivery.logged import append, message
+from tests.delivery.logged import append, message, run
 from tests.factories import TESTER
+from tests.receivers import Reply
 
 __all__ = ["dialects", "vendor"]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,6 +58,25 @@ def test_a_live_test_renews_a_token_that_is_refused(destination: Destination, ve
     found = trials.try_given(destination, [EVENT], is_live=True, actor=TESTER)
     assert found["ok"]
     assert vendor.seen("/known") == ["at-1", "at-2"] and vendor.seen() == ["at-2"]
+
+
+def test_a_vendor_that_says_our_token_back_gives_nothing_away(destination: Destination, vendor: Vendor) -> None:
+    echo = json.dumps({"message": "No such list for token at-1."}).encode()
+    vendor.receiver.rule("/events", lambda request: Reply(404, echo))
+    found = trials.try_given(destination, [EVENT], is_live=True, actor=TESTER)
+    outcome = found["steps"][-1]["outcomes"][0]
+    assert (outcome["outcome"], "No such list for token ••••." in outcome["message"]) == ("rejected", True)
+    assert "at-1" not in json.dumps(found)
+
+
+def test_a_dead_letter_does_not_hold_the_token_that_the_vendor_said_back(
+    source: Source, destination: Destination, vendor: Vendor, worker: Worker
+) -> None:
+    echo = json.dumps({"message": "No such list for token at-1."}).encode()
+    vendor.receiver.rule("/events", lambda request: Reply(404, echo))
+    append(source, [message(1)])
+    run(destination, worker)
+    assert "No such list for token ••••." in DeadLetter.objects.get().message
 
 
 def test_a_live_test_without_a_token_says_why(source: Source, vendor: Vendor) -> None:

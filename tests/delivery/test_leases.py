@@ -92,6 +92,20 @@ def decided(row: LogRow) -> ChunkOutcome:
     )
 
 
+def test_a_row_at_the_cursors_own_event_is_another_place_to_die_at(pipeline: Pipeline) -> None:
+    """Two workers died at the cursor, whose last event waits in a row; one dies over that row: it is not the third."""
+    at_the_cursor = {"cursor_seq": 5, "crash_seq": 5, "crash_count": 2, "inflight_seq": 5, "inflight_is_row": True}
+    Pipeline.objects.filter(pk=pipeline.pk).update(**at_the_cursor)
+    with postgres.connect() as connection:
+        counts = []
+        for _ in range(2):
+            expire(pipeline)
+            lease = leases.claim(connection, pipeline.pk, "one")
+            assert lease is not None
+            counts.append(lease.crash_count)
+        assert counts == [2, 3]
+
+
 def test_releasing_says_when_to_look_again(pipeline: Pipeline, source: Source) -> None:
     (seq,) = append(source, [message(1)])
     with postgres.connect() as connection:

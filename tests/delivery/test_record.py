@@ -7,6 +7,7 @@ from base64 import b64encode
 
 import pytest
 
+from connectors.http import ItemOutcome, Outcome
 from hub.delivery import record
 from hub.delivery.calls import Call
 from hub.lib.net import Answer
@@ -89,3 +90,20 @@ def test_headers_of_an_answer_are_kept_up_to_two_kilobytes() -> None:
     lines = [f"x-{number}: {'y' * 90}".encode() for number in range(1_000)]
     shown = record.response_text(Answer(500, headers=lines), ())
     assert len(json.loads(shown)["headers"]) == 21
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("404: There is no list s3cret-token", "404: There is no list ••••"),
+        ("401: Bad key 0123456789abcdef", "401: Bad key ••••"),
+        (f"400: Wrong ({'x' * 290} s3cret-t)", f"400: Wrong ({'x' * 290} ••••)"),
+        ("400: It ends with s3cret-t", "400: It ends with s3cret-t"),
+        ("503: Try again", "503: Try again"),
+    ],
+)
+def test_the_sentence_of_an_outcome_tells_no_secret(said: str, shown: str) -> None:
+    call = Call("POST", "https://a.test/", ["authorization: Bearer 0123456789abcdef"])
+    items = [ItemOutcome(0, Outcome.REJECTED, 400, "refused", said), ItemOutcome(1, Outcome.DELIVERED, 200)]
+    first, second = record.hushed(items, call, SECRETS)
+    assert (first.message, first.reason, second) == (shown, "refused", items[1])

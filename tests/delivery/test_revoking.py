@@ -70,6 +70,20 @@ def test_a_vendor_that_does_not_answer_is_asked_again_for_a_day(destination: Des
     assert forgotten() == [False]
 
 
+def test_vendors_that_are_slow_hold_other_chores_up_for_one_call_at_most(
+    source: Source, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revoking, "ENOUGH_SECONDS", 0.0, raising=False)
+    for _ in range(2):
+        destination = make_destination(source, vendor)
+        authorising.connect(destination, vendor)
+        tenants.delete_destination(destination, actor=TESTER)
+    tidy_up()
+    assert Token.objects.filter(retry_at=None).count() == 1
+    tidy_up()
+    assert forgotten() == [True, True]
+
+
 def test_scopes_that_were_not_granted_are_told_of(destination: Destination, vendor: Vendor) -> None:
     operator = staff.signed_in("Operator")
     page = reverse("admin:destination_connection", args=[destination.pk])

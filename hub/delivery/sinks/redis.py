@@ -40,6 +40,7 @@ TROUBLE = frozenset(
         *("MOVED", "ASK", "UNKILLABLE"),
     }
 )
+UNKNOWN = ("unknown command", "unknown redis command")  # the second from within a script
 REFUSED = "The server refuses user name or password; enter them again."
 
 
@@ -218,7 +219,7 @@ def judge(index: int, answer: object) -> ItemOutcome:
         return ItemOutcome(index, Outcome.DISABLED, 0, "forbidden", "The user may not run this command on this key.")
     if isinstance(answer, AuthenticationError) or word in NOT_LET_IN or "invalid username-password" in said.lower():
         return ItemOutcome(index, Outcome.UNAUTHORIZED, 0, "unauthorized", REFUSED)
-    if "unknown command" in said.lower():
+    if any(words in said.lower() for words in UNKNOWN):
         message = "The server does not know this command; a module or a newer version is needed."
         return ItemOutcome(index, Outcome.DISABLED, 0, "unknown_command", message)
     is_trouble = word in TROUBLE or isinstance(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connectors import auth, fields
+from connectors import answers, auth, fields
 from connectors.auth import AwsSignature, OAuth2, ServiceAccount
 from connectors.base import (
     ALL_CALLS,
@@ -69,6 +69,10 @@ def erase(people: Sequence[Identifiers], url: str, context: BuildContext) -> lis
     return [RequestSpec("POST", f"{url}/erase", (), [one.user_id for one in people], "json", tuple(range(len(people))))]
 
 
+def interpret(request: RequestSpec, response: Response) -> list[ItemOutcome]:
+    return answers.with_words(request, response, answers.words(answers.member(answers.parsed(response), "message")))
+
+
 def preset(action: str) -> Preset:
     return Preset(action, action, ALL_CALLS, {one.key: one.default for one in FIELDS})
 
@@ -106,5 +110,6 @@ connector = Connector(
     test=lambda url, context: RequestSpec("GET", f"{url}/me"),
     delete=Deletion(10, erase),
     auth=SCHEMES,
+    interpret=interpret,
     base_urls=BASE_URLS,
 )

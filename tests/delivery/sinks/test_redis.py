@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
+from connectors.destinations.redis import SET_AT_PATH
 from connectors.http import ItemOutcome, Outcome, Scope
 from connectors.records import RedisCommand, SinkRequest
 from hub.delivery.sinks.dialling import hosts_of
@@ -65,6 +66,13 @@ def test_commands_are_written_in_order_and_judged_one_by_one(store: Any, relay: 
     assert relay.connection_count == 1
 
 
+IN_A_SCRIPT = ("EVAL", SET_AT_PATH, 1, "sink:a", "$", "$.shop", "{}")
+
+
+def test_a_module_that_is_missing_stops_the_destination_also_from_within_a_script(relay: Relay, write: Write) -> None:
+    assert words(write(request(relay.port, IN_A_SCRIPT))) == [("disabled", "unknown_command")]
+
+
 def test_a_test_writes_nothing(relay: Relay, write: Write) -> None:
     assert words(write(request(relay.port))) == [("delivered", "")]
 
@@ -101,6 +109,10 @@ def test_memory_that_is_full_is_waited_for(store: Any, relay: Relay, write: Writ
         (redis.ResponseError("NOAUTH Authentication required."), "unauthorized"),
         (redis.ResponseError("WRONGPASS invalid username-password pair"), "unauthorized"),
         (redis.ResponseError("ERR syntax error"), "rejected"),
+        (
+            redis.ResponseError("ERR Unknown Redis command called from script script: f_1, on @user_script:1."),
+            "disabled",
+        ),
         (redis.ResponseError("MISCONF Redis is configured to save RDB snapshots"), "retry"),
         (None, "delivered"),
         (7, "delivered"),
@@ -189,6 +201,8 @@ def test_a_cluster_is_written_to_wherever_its_slots_are(tmp_path: Path, write: W
             time.sleep(0.01)
         sent = request(node.port, ("RPUSH", "sink:a", 1), ("RPUSH", "sink:b", 2), mode="cluster", password="")
         assert words(write(sent)) == [("delivered", "")] * 2
+        script = request(node.port, IN_A_SCRIPT, mode="cluster", password="")
+        assert words(write(script)) == [("disabled", "unknown_command")]
         assert node.client.lrange("sink:b", 0, -1) == ["2"]
 
 
