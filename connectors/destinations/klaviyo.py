@@ -76,7 +76,8 @@ def build_test(account: Account, context: BuildContext) -> RequestSpec:
 def _lists(account: Account, context: BuildContext, page: str) -> RequestSpec:
     first = f"{account.url}/lists"
     # The mark of a page is its whole address; who asks for the choices must not name another one.
-    return RequestSpec("GET", page if page.startswith(f"{first}?") else first, account.headers, endpoint_label="choices")
+    url = page if page.startswith(f"{first}?") else first
+    return RequestSpec("GET", url, account.headers, endpoint_label="choices")
 
 
 def read_lists(request: RequestSpec, response: Response) -> tuple[list[tuple[str, str]], str]:
