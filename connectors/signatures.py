@@ -36,6 +36,7 @@ class HmacSignature:
     prefix: str = ""
     field: str = ""
     timestamp: Timestamp | None = None
+    other_header: str = ""  # where the vendor has given the header a second name
     plain_in_url: str = ""  # characters that the vendor signs as themselves where the address has them encoded
 
 

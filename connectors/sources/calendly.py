@@ -1,4 +1,4 @@
-"""Calendly's webhooks: meetings that are booked and cancelled, no-shows, routing forms.
+"""Calendly's webhooks: meetings that are booked and cancelled, no-shows, routing forms, contacts, event types.
 
 Made by the API, with a signing key of the owner's choice (https://developer.calendly.com/api-docs/overview/webhooks).
 A meeting that is moved comes as one that is cancelled and one that is booked.
@@ -30,6 +30,9 @@ EVENTS = {
     "invitee_no_show.deleted": "Meeting No Longer Missed",
     "routing_form_submission.created": "Routing Form Submitted",
 }
+# These happen to a thing once; all else may come again, and is told apart by its time.
+ONCE = frozenset(("invitee.created", "invitee.canceled", "routing_form_submission.created"))
+OF_PEOPLE = ("invitee", "routing_form")
 TOLERANCE_SECONDS = 180
 UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
 
@@ -41,21 +44,32 @@ def receive(request: InboundRequest, settings: Settings) -> Received:
     if not isinstance(kind, str) or not isinstance(item, dict):
         raise BadPayload("There is no event, or no payload.")
     identifier = text_or_none(item.get("uri")) or text_or_none(item.get("invitee")) or str(body.get("created_at"))
-    email = text_or_none(item.get("email"))
+    named = (kind, identifier.removeprefix("https://api.calendly.com/"))
+    email = _email(item)
     parameter = settings.get("user_id_parameter")
     message = track(
         EVENTS.get(kind) or event_name(kind),
-        message_id("calendly", kind, identifier.removeprefix("https://api.calendly.com/")),
+        message_id("calendly", *(named if kind in ONCE else (*named, body.get("created_at")))),
         user_id=member(item, "tracking", str(parameter)) if parameter else None,
         anonymous_id=(email or "").lower() or None,
         at=body.get("created_at"),
         properties=_properties(kind, item),
-        context=_context(item, email),
+        context=_context(item, email) if kind.startswith((*OF_PEOPLE, "contact.")) else None,
     )
     return Received((message,))
 
 
+def _email(item: dict[str, Any]) -> str | None:
+    """The invitee's address, or the first that a contact has."""
+    listed = item.get("emails")
+    found = (item.get("email"), *(listed if isinstance(listed, list) else ()))
+    return next((text for one in found if (text := text_or_none(one))), None)
+
+
 def _properties(kind: str, item: dict[str, Any]) -> dict[str, Any]:
+    """What happened; of a contact, an event type or a recap the whole object."""
+    if not kind.startswith(OF_PEOPLE):
+        return {"event": kind, "object": item}
     meeting = item.get("scheduled_event")
     return present(
         {
@@ -66,6 +80,8 @@ def _properties(kind: str, item: dict[str, Any]) -> dict[str, Any]:
             "timezone": item.get("timezone"),
             "meeting": meeting if isinstance(meeting, dict) else None,
             "cancellation": item.get("cancellation"),
+            "no_show": item.get("no_show"),
+            "payment": item.get("payment"),
             "answers": [
                 present({"question": one.get("question"), "answer": one.get("answer")})
                 for one in objects(item.get("questions_and_answers"))

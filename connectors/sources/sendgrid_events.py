@@ -12,7 +12,7 @@ from typing import Any
 from connectors.base import Field
 from connectors.inbound import InboundRequest, InboundSource, Message, Received, Settings
 from connectors.signatures import EcdsaSignature, Timestamp
-from connectors.sources._messages import event_name, external_ids, json_list, message_id, present, track
+from connectors.sources._messages import event_name, external_ids, json_list, message_id, present, text_or_none, track
 
 EVENTS = {
     "processed": "Email Processed",
@@ -47,11 +47,16 @@ def _message(item: Any, settings: Settings) -> Message:
         EVENTS.get(kind) or f"Email {event_name(kind)}",
         message_id("sendgrid", event_id),
         user_id=item.get(str(settings.get("user_id_argument"))),
-        anonymous_id=item.get(str(settings.get("anonymous_id_argument"))) or item.get("email"),
+        anonymous_id=item.get(str(settings.get("anonymous_id_argument"))) or _address(item),
         at=item.get("timestamp"),
         properties=present(shown),
         context=_context(item, kind),
     )
+
+
+def _address(item: dict[str, Any]) -> str | None:
+    """The address as mails that come in and meetings have it too, so that it names one person everywhere."""
+    return (text_or_none(item.get("email")) or "").lower() or None
 
 
 def _context(item: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """Shopify's webhooks: orders, checkouts, customers, products (https://shopify.dev/docs/apps/build/webhooks).
 
+Deliveries of Shopify's Events are read as well (https://shopify.dev/docs/apps/build/events): they have a topic and an
+action, headers without the `x-`, and of the object what the subscription's own query asks for.
+
 Orders and checkouts carry, beside Shopify's object, the properties of e-commerce events that other tools expect. The
 three compliance topics (`customers/redact` …) become events like all others; acting on them is the owner's to do.
 """
@@ -44,23 +47,29 @@ TOPICS = {
 }
 WITH_LINES = ("orders/", "checkouts/", "carts/")
 MOST_PRODUCTS = 50
+DONE = {"create": "Created", "update": "Updated", "delete": "Deleted"}
 
 
 def receive(request: InboundRequest, settings: Settings) -> Received:
-    """Read one delivery. Topic and id are in the headers; newer deliveries name them without the `x-`."""
+    """Read one delivery. Topic and id are in the headers; the topics of webhooks have two parts."""
     body = json_object(request)
-    topic = _header(request, "topic").lower()
+    topic = _header(request, "topic")
     if not topic:
         raise BadPayload("There is no header X-Shopify-Topic.")
     delivery = _header(request, "webhook-id") or _header(request, "event-id")
-    customer = _customer(body, topic)
+    if "/" in topic:
+        topic = topic.lower()
+        name, customer = TOPICS.get(topic) or event_name(topic), _customer(body, topic)
+    else:
+        action = _header(request, "action") or str(body.get("action") or "")
+        name, customer = event_name(topic, DONE.get(action, action)), _queried_customer(body)
     known_by = text_or_none(customer.get("email" if settings.get("user_id_is") == "email" else "id"))
     shop = _header(request, "shop-domain")
     message = track(
-        TOPICS.get(topic) or event_name(topic),
+        name,
         message_id("shopify", delivery or f"{topic}:{body.get('id')}:{body.get('updated_at')}"),
         user_id=known_by,
-        anonymous_id=text_or_none(body.get("cart_token") or body.get("token")) or f"shopify:{shop}",
+        anonymous_id=_anonymous_id(body, customer, shop, is_known=known_by is not None),
         at=_header(request, "triggered-at") or body.get("updated_at") or body.get("created_at"),
         properties={**_commerce(body, topic), **present({"topic": topic, "shop": shop}), "object": body},
         context=_context(body, customer),
@@ -82,6 +91,31 @@ def _customer(body: dict[str, Any], topic: str) -> dict[str, Any]:
         "phone": body.get("phone"),
         **present(customer if isinstance(customer, dict) else {}),
     }
+
+
+def _queried_customer(body: dict[str, Any]) -> dict[str, Any]:
+    """The customer of an Event, as far as the subscription's query asked for one; ids are `gid://shopify/Customer/7`."""
+    found = member(body, "data", "customer") or member(body, "data", "order", "customer")
+    customer = found if isinstance(found, dict) else {}
+    gid = text_or_none(customer.get("id")) or text_or_none(member(body, "query_variables", "customerId")) or ""
+    return {
+        "id": gid.rpartition("/")[2],
+        "email": customer.get("email") or member(customer, "defaultEmailAddress", "emailAddress"),
+        "first_name": customer.get("firstName"),
+        "last_name": customer.get("lastName"),
+        "phone": customer.get("phone") or member(customer, "defaultPhoneNumber", "phoneNumber"),
+    }
+
+
+def _anonymous_id(body: dict[str, Any], customer: dict[str, Any], shop: str, *, is_known: bool) -> str | None:
+    """The cart's token; else the customer, or the shop where there is none.
+
+    The shop never stands beside a user's id: whoever joins people by their ids would make one of all customers.
+    """
+    token = text_or_none(body.get("cart_token") or body.get("token"))
+    if token or is_known:
+        return token
+    return f"shopify:{text_or_none(customer.get('id')) or shop}"
 
 
 def _commerce(body: dict[str, Any], topic: str) -> dict[str, Any]:
@@ -163,7 +197,9 @@ source = InboundSource(
             choices=(("customer_id", "Shopify's customer id"), ("email", "The e-mail address")),
         ),
     ),
-    signature=HmacSignature("x-shopify-hmac-sha256", "client_secret", encoding="base64"),
+    signature=HmacSignature(
+        "x-shopify-hmac-sha256", "client_secret", encoding="base64", other_header="shopify-hmac-sha256"
+    ),
     receive=receive,
     events=tuple(TOPICS.values()),
 )

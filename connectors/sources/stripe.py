@@ -1,11 +1,12 @@
 """Stripe's event destinations: payments, invoices, subscriptions (https://docs.stripe.com/webhooks).
 
-While a signing secret is being rolled, Stripe signs with the old and the new one, so a replaced secret need not count
-on here.
+Both forms of events are read: those with a snapshot of the object, and thin ones, which only name it. While a signing
+secret is being rolled, Stripe signs with the old and the new one, so a replaced secret need not count on here.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from connectors.base import Field
@@ -22,16 +23,20 @@ from connectors.sources._messages import (
     track,
 )
 
+THIN = "v2.core.event"
+# The names of thin events begin with the API's version.
+VERSION = re.compile(r"^v\d+\.(core\.)?")
+
 
 def receive(request: InboundRequest, settings: Settings) -> Received:
     """Read one event."""
     body = json_object(request)
-    kind, item = body.get("type"), member(body, "data", "object")
+    kind, item = body.get("type"), _item(body)
     if not text_or_none(body.get("id")) or not isinstance(kind, str) or not isinstance(item, dict):
         raise BadPayload("This is no event: there is no id, no type, or no object.")
     customer = _customer(item)
     message = track(
-        event_name(kind),
+        event_name(VERSION.sub("", kind)),
         message_id("stripe", body["id"]),
         user_id=_user(item, customer, settings),
         anonymous_id=customer or text_or_none(item.get("id")),
@@ -44,11 +49,20 @@ def receive(request: InboundRequest, settings: Settings) -> Received:
                 "livemode": body.get("livemode"),
                 "api_version": body.get("api_version"),
                 "account": body.get("account"),
+                "context": body.get("context"),
             }
         ),
         context=_context(item, customer),
     )
     return Received((message,))
+
+
+def _item(body: dict[str, Any]) -> Any:
+    """The object that it is about; of a thin event its id and kind, where it is about one at all."""
+    if body.get("object") != THIN:
+        return member(body, "data", "object")
+    related = body.get("related_object")
+    return {"object": related.get("type"), **related} if isinstance(related, dict) else {}
 
 
 def _customer(item: dict[str, Any]) -> str | None:

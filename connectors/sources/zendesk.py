@@ -1,7 +1,8 @@
 """Zendesk's webhooks, of both kinds: events that one subscribes to, and what triggers and automations send.
 
 Events have a form of their own (https://developer.zendesk.com/api-reference/webhooks/event-types/webhook-event-types/).
-A trigger sends whatever JSON its author wrote; members named `event`, `user_id` and `id` are understood there.
+A trigger sends whatever JSON its author wrote; members named `event` and `user_id` are understood there. It is named by
+its invocation: an `id` that the author put in is mostly that of the ticket, which has triggers fire many times.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def _event(body: dict[str, Any], kind: str, invocation: str, settings: Settings)
 def _trigger(body: dict[str, Any], invocation: str) -> Message:
     return track(
         text_or_none(body.get("event")) or "Zendesk Trigger Fired",
-        message_id("zendesk", text_or_none(body.get("id")) or invocation),
+        message_id("zendesk", invocation),
         user_id=body.get("user_id"),
         properties={key: value for key, value in body.items() if key not in {"event", "user_id"}},
     )

@@ -51,8 +51,9 @@ def verify(scheme: Signature, request: InboundRequest, secrets: Secrets) -> None
 
 def _hmac(scheme: HmacSignature, request: InboundRequest, secrets: Secrets) -> None:
     """Compute the hash with each secret, and compare it with each signature that the header lists."""
-    listed = _listed(_header(request, scheme.header)) if scheme.field else []
-    given = [value for name, value in listed if name == scheme.field] or [_header(request, scheme.header)]
+    header = scheme.other_header if scheme.other_header in request.headers else scheme.header
+    listed = _listed(_header(request, header)) if scheme.field else []
+    given = [value for name, value in listed if name == scheme.field] or [_header(request, header)]
     timestamp = _timestamp(scheme.timestamp, request, listed) if scheme.timestamp else ""
     url = _with_plain(request.url, scheme.plain_in_url) if scheme.plain_in_url else request.url
     parts = {"{method}": request.method.encode(), "{url}": url.encode(), "{timestamp}": timestamp.encode()}

@@ -140,6 +140,22 @@ def test_a_replaced_secret_counts_beside_the_new_one(fixture: Fixture) -> None:
     check(fixture.slug, fixture.settings, signatures_of, **former)
 
 
+def stripe(header: str) -> InboundRequest:
+    at = datetime.fromtimestamp(1_700_000_000, UTC)
+    headers = {"stripe-signature": header}
+    return InboundRequest("POST", "https://hub.example.test/", {}, headers, b"{}", "", None, None, at)
+
+
+def test_stripe_signs_with_the_former_secret_too_while_one_is_rolled() -> None:
+    given = [hmac.digest(secret, b"1700000000.{}", "sha256").hex() for secret in (b"whsec_new", b"whsec_old")]
+    both = stripe(f"t=1700000000,v1={given[0]},v1={given[1]},v0={'0' * 64}")
+    for known in ("whsec_new", "whsec_old"):
+        check("stripe", {"signing_secret": known}, both)
+    assert reason("stripe", {"signing_secret": "whsec_other"}, both) == "no_match"
+    downgraded = stripe(f"t=1700000000,v0={given[0]}")
+    assert reason("stripe", {"signing_secret": "whsec_new"}, downgraded) == "no_match"
+
+
 def twilio(**changes: Any) -> InboundRequest:
     return replace(request_of(VECTORS[3]), **changes)
 

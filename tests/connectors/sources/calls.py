@@ -168,7 +168,8 @@ def _in_one_header(header: str) -> Callable[[Call, Mapping[str, Any], float], Ca
 
 
 def _shopify(call: Call, settings: Mapping[str, Any], at: float) -> Call:
-    return call.with_headers(x_shopify_hmac_sha256=_base64(_digest(settings["client_secret"], call.body)))
+    header = "x_shopify_hmac_sha256" if "x-shopify-topic" in call.headers else "shopify_hmac_sha256"
+    return call.with_headers(**{header: _base64(_digest(settings["client_secret"], call.body))})
 
 
 def _github(call: Call, settings: Mapping[str, Any], at: float) -> Call:
