@@ -1,8 +1,9 @@
 """Delivery in order per user: without failures, and with every fifth call refused beside the same without order.
 
 A thousand users with their events in turn. The receiver watches that no event of a user is tried while an earlier one
-of the same user is still to arrive. With failures the clock runs until three quarters have been accepted, which the
-first tries alone bring, and until 95 of 100 have; the rest waits for long steps of the backoff.
+of the same user is still to arrive. With failures the clock runs until 95 of 100 have been accepted; the rest waits for
+long steps of the backoff. It is read at three quarters as well, which the first tries alone bring: until then order
+costs its full price, for a user's later events wait for an earlier one, and nobody else's do.
 """
 
 from __future__ import annotations
@@ -82,7 +83,12 @@ def report(
         floor=FLOOR,
         also=[
             Bound("inversions at the receiver", float(inversions), LESS_IS_BETTER, 0.0),
-            Bound("with failures, share of the rate without order", median(shares), MORE_IS_BETTER, SHARE_OF_UNORDERED),
+            Bound(
+                "with failures, share of the rate without order, until 95 of 100 are accepted",
+                median(share[-1] for share in shares),
+                MORE_IS_BETTER,
+                SHARE_OF_UNORDERED,
+            ),
             Bound("difference of the books", float(books["difference"]), LESS_IS_BETTER, 0.0),
         ],
         others={
@@ -92,6 +98,7 @@ def report(
             "shards": SHARDS,
             "failed_percent": FAILED_PERCENT,
             "shares": SHARES,
+            "share_of_unordered_by_run": shares,
             "ordered_with_failures_per_second": [rounded(one) for one in ordered],
             "unordered_with_failures_per_second": [rounded(one) for one in unordered],
             "repeats": sum(arrived.repeats for arrived in watched),
@@ -112,9 +119,9 @@ def trial(hook: ReceiverClient, destination: Destination, count: int) -> Trial:
     return Trial(tuple(rates), hook.count())
 
 
-def share_of_unordered(strict: Trial, loose: Trial) -> float:
-    """The lower of the two shares."""
-    return min(one / other for one, other in zip(strict.per_second, loose.per_second, strict=True))
+def share_of_unordered(strict: Trial, loose: Trial) -> list[float]:
+    """Of the rate without order, at each of SHARES."""
+    return [round(one / other, 2) for one, other in zip(strict.per_second, loose.per_second, strict=True)]
 
 
 def rounded(one: Trial) -> list[int]:
