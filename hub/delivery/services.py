@@ -44,11 +44,13 @@ IS_FREE = """(p.lease_until IS NULL OR p.lease_until < now()) AND (p.held_until 
 MAY_RUN = """(d.status = 'active' OR NOT d.is_enabled OR d.deleted_at IS NOT NULL)
   AND CASE WHEN p.kind = 'live' THEN p.held_by_replay IS NULL
       ELSE EXISTS (SELECT FROM delivery_replay y WHERE y.id = p.replay_id AND y.state = 'running') END"""
-# Of a connection k: whether it was on at some place that the pipeline's cursor has yet to reach.
-IS_CONNECTED = """k.workspace_id = p.workspace_id AND k.destination_id = p.destination_id
-  AND EXISTS (SELECT FROM tenants_subscriptioninterval i
-              WHERE i.workspace_id = k.workspace_id AND i.kind = 'connection' AND i.object_id = k.id
+# Of a connection k: whether it and its destination were on at some place that the pipeline's cursor has yet to reach.
+WAS_ON = """EXISTS (SELECT FROM tenants_subscriptioninterval i
+              WHERE i.workspace_id = p.workspace_id AND i.kind = '{kind}' AND i.object_id = {object}
                 AND (i.until_epoch IS NULL OR (i.until_epoch, i.until_xid) > (p.cursor_epoch, p.cursor_xid)))"""
+IS_CONNECTED = f"""k.workspace_id = p.workspace_id AND k.destination_id = p.destination_id
+  AND {WAS_ON.format(kind="connection", object="k.id")}
+  AND {WAS_ON.format(kind="destination", object="k.destination_id")}"""
 # A hint names a workspace; count rows tell whose sources have something new. Others would be claimed for nothing.
 IDLE = f"""
 SELECT p.id, {IS_APART} FROM delivery_pipeline p JOIN tenants_destination d ON d.id = p.destination_id

@@ -127,6 +127,24 @@ class TestFinding:
         assert [key for key, _ in services.idle_pipelines(source.workspace_id, 10)] == [pipeline.pk]
         worker.sender.shutdown(0.0)
 
+    def test_a_destination_that_is_off_is_woken_for_what_waits_and_then_no_more(
+        self, source: Source, receiver: Receiver
+    ) -> None:
+        worker = make_worker()
+        hook = factories.make_destination(source.workspace, "hook", url=receiver.url("/ok"), sources=[source])
+        pipeline = run(hook, worker)
+        brain = Scheduler()
+        self.find(brain)
+        append(source, [message(1)])
+        tenants.set_destination_enabled(hook, False, actor=TESTER)
+        assert self.find(brain) == {pipeline.pk}
+        append(source, [message(2)])
+        run(hook, worker)
+        append(source, [message(3)])
+        assert self.find(brain) == set()
+        assert services.idle_pipelines(source.workspace_id, 10) == []
+        worker.sender.shutdown(0.0)
+
     def test_a_retry_that_is_due_is_found(self, source: Source, receiver: Receiver) -> None:
         worker = make_worker()
         hook = factories.make_destination(source.workspace, url=receiver.script("/f", [500]), sources=[source])

@@ -19,6 +19,7 @@ from hub.bench.receiver import ReceiverClient
 from hub.bench.report import LESS_IS_BETTER, MORE_IS_BETTER, Bound, Options, Report
 from hub.bench.workspace import Filled
 from hub.delivery import ledger
+from hub.delivery import services as delivery
 from tenants import services
 from tenants.models import Destination
 
@@ -96,6 +97,10 @@ def switch(stage: Stage, *, on: bool) -> None:
     for destination in stage.hanging:
         services.set_destination_enabled(destination, on, actor=workspace.ACTOR)
     if on:
+        # What an earlier run has taught their circuits would keep them from being called for minutes.
+        draining.hold(stage.hanging)
+        for destination in stage.hanging:
+            delivery.resume(destination, workspace.ACTOR)
         draining.fill_log(stage.port, stage.filled, "warm", 200)
         draining.wait_until(lambda: stage.hook.count().hanging >= HANGING)
 
