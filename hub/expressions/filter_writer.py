@@ -65,7 +65,9 @@ class _Writer:
         if not isinstance(child, dict):
             return self.report("expected_condition", f"expected a condition, got {kind_of(child)}", path)
         if child.get("type") == "group":
-            return f"({self.group(child, path, depth + 1)})"
+            text, below = self.group(child, path, depth + 1), child.get("children")
+            # Read again, a group of one is that one.
+            return text if isinstance(below, list) and len(below) == 1 else f"({text})"
         self.conditions += 1
         if self.conditions == MAX_CONDITIONS + 1:
             return self.report("too_many_conditions", f"a filter has at most {MAX_CONDITIONS} conditions", path)

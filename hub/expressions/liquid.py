@@ -7,7 +7,7 @@ multiply their arguments are measured before they run. Values are written as Jav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache, wraps
 from typing import TextIO
@@ -15,9 +15,11 @@ from typing import TextIO
 import orjson
 from liquid import BoundTemplate, Environment, RenderContext
 from liquid.ast import Node
+from liquid.builtin.expressions.logical import ContainsExpression
 from liquid.builtin.output import Output, OutputNode
 from liquid.builtin.tags.echo_tag import EchoNode, EchoTag
 from liquid.exceptions import FilterArgumentError, FilterError, LiquidError, LiquidSyntaxError
+from liquid.expression import Expression
 from liquid.stream import TokenStream
 from liquid.tag import Tag
 from liquid.undefined import Undefined
@@ -76,6 +78,22 @@ class _WrittenOutput(OutputNode):
 
 class _WrittenEcho(_WrittenOutput, EchoNode):
     """`{% echo x %}` is `{{ x }}`."""
+
+
+class _Measured(Expression):
+    """The left side of `contains`: a text is sought in a range by counting through all of it."""
+
+    __slots__ = ("inner",)
+
+    def __init__(self, inner: Expression) -> None:
+        super().__init__(inner.token)
+        self.inner = inner
+
+    def evaluate(self, context: RenderContext) -> object:
+        return _measured(self.inner.evaluate(context))
+
+    def children(self) -> Iterable[Expression]:
+        return (self.inner,)
 
 
 class _OutputTag(Output):
@@ -228,7 +246,23 @@ def parse_liquid(source: str, path: str = "") -> BoundTemplate:
             raise InvalidMappingError.of("disabled_liquid_filter", f"filter {name!r} is disabled", path)
         if name not in environment.filters:
             raise InvalidMappingError.of("unknown_liquid_filter", f"there is no filter {name!r}", path)
+    for expression in _expressions(template):
+        if isinstance(expression, ContainsExpression):
+            expression.left = _Measured(expression.left)
     return template
+
+
+def _expressions(template: BoundTemplate) -> Iterator[Expression]:
+    """Every expression of a template, however deep."""
+    context, nodes, found = RenderContext(template), list(template.nodes), list[Expression]()
+    while nodes:
+        node = nodes.pop()
+        nodes.extend(node.children(context))
+        found.extend(node.expressions())
+    while found:
+        expression = found.pop()
+        yield expression
+        found.extend(expression.children())
 
 
 def _explain(error: Exception) -> str:

@@ -35,6 +35,10 @@ def condition(kind="event-trait", operator="=", **rest):
             group(condition("event", value="a"), group(condition("name", value="b"), condition("name", "exists"))),
             'event = "a" and (name = "b" and name != null)',
         ),
+        (
+            group(condition("event", "exists"), group(group(condition("name", "exists")), operator="or")),
+            "event != null and name != null",
+        ),
         (group(group(condition("name", value="b)("), condition("name", "exists"))), 'name = "b)(" and name != null'),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub.expressions.errors import InvalidMappingError, UnmappableEventError
+from hub.expressions.limits import METER
 from hub.expressions.liquid import DISABLED_FILTERS, DISABLED_TAGS, compile_liquid
 
 EVENT = {
@@ -19,6 +20,12 @@ EVENT = {
     "amps": "&" * 200_000,
     "items": list(range(9_000)),
 }
+
+
+@pytest.fixture(autouse=True)
+def _a_run_of_its_own():
+    """Templates are rendered here outside of a mapping, whose run starts the meter."""
+    METER.start()
 
 
 @pytest.mark.parametrize(
@@ -102,6 +109,9 @@ def test_a_wrong_template_is_refused_before_any_event(source, code):
         "{{ long }}{{ long }}",
         "{{ (1..1000000000) | join }}",
         "{{ (1..99999999999999999999999) | size }}",
+        "{% if (1..30000000) contains 'x' %}{% endif %}",
+        "{% assign x = (1..30000000) %}{% unless name %}{% elsif x contains 'x' or true %}{% endunless %}",
+        "{% liquid if true and (1..30000000) contains 'x'\n echo name\n endif %}",
         "{% assign x = long %}{% assign y = long %}{% assign z = long %}{% assign a = long %}{% assign b = long %}"
         "{% capture c %}{{ long }}{% endcapture %}",
         "{% assign x = name %}" + "{% assign x = x | append: x %}" * 25,
