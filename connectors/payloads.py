@@ -21,6 +21,7 @@ Shape = Callable[[Payload], Payload]
 Clean = Callable[[object], object]
 # What is left of a value that turned out to be empty; null may be a value.
 EMPTY: Final = object()
+WHOLE: Final = re.compile(r"[+-]?[0-9]{1,19}")
 MISSING_MESSAGE: Final = "The mapping gives no value for this field."
 
 
@@ -171,6 +172,8 @@ def _number(value: object) -> float:
         return int(value)
     if isinstance(value, int | float):
         return value
+    if isinstance(value, str) and WHOLE.fullmatch(value):  # an id may have more digits than a float keeps
+        return int(value)
     try:
         number = float(value) if isinstance(value, str) else float("nan")
     except ValueError:

@@ -45,6 +45,7 @@ def test_a_payload_keeps_what_the_action_names() -> None:
         ("integer", "36", 36),
         ("integer", 36.0, 36),
         ("integer", True, 1),
+        ("integer", "9007199254740993", 9007199254740993),
         ("number", "1.50", 1.5),
         ("number", "2", 2),
         ("number", "1e3", 1000),
