@@ -7,6 +7,7 @@ audit trail, and who edits what somebody else has changed meanwhile is told inst
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django import forms
@@ -183,8 +184,36 @@ class RulePage(Page):
         return known.filter(Q(deleted_at=None) | Q(pk=own)).order_by("slug")
 
 
-class MappingPage(RulePage):
+class OrderedRulePage(RulePage):
+    """A rule that has its place among others: it is made or changed, switched on or off, and put there."""
+
+    create: ClassVar[Callable[..., Any]]
+    update: ClassVar[Callable[..., Any]]
+    enable: ClassVar[Callable[..., Any]]
+    move: ClassVar[Callable[..., Any]]
+
+    def content(self, values: dict[str, Any]) -> dict[str, Any]:
+        """What the services take."""
+        raise NotImplementedError
+
+    def act(self, values: dict[str, Any]) -> Model:
+        actor, content = actor_of(self.request), self.content(values)
+        row: Model
+        if self.edits:
+            self.begin(values)
+            row = self.update(self.subject, actor=actor, **content)
+            self.enable(row, values["is_enabled"], actor=actor)
+        else:
+            row = self.create(self.subject, is_enabled=values["is_enabled"], actor=actor, **content)
+        if values["position"] is not None:
+            self.move(row, values["position"] - 1 - place_of(row), actor=actor)
+        return row
+
+
+class MappingPage(OrderedRulePage):
     form_class = MappingForm
+    create, update = staticmethod(services.create_mapping), staticmethod(services.update_mapping)
+    enable, move = staticmethod(services.set_mapping_enabled), staticmethod(services.move_mapping)
     permission = "tenants.change_mapping"
 
     def get_form(self, form_class: Any = None) -> Any:
@@ -195,7 +224,6 @@ class MappingPage(RulePage):
         return form
 
     def content(self, values: dict[str, Any]) -> dict[str, Any]:
-        """What the services take."""
         batch = {name: values[name] for name in LIMITS if values[name] is not None}
         content = {name: values[name] for name in ("name", "action", "trigger")}
         return {**content, "fields": values["fields_"] or {}, "batch": batch or None}
@@ -211,15 +239,6 @@ class EditMapping(MappingPage):
         content = {name: getattr(row, name) for name in ("name", "action", "trigger")}
         return {**content, "fields_": row.fields, **(row.batch or {})}
 
-    def act(self, values: dict[str, Any]) -> Mapping:
-        self.begin(values)
-        actor = actor_of(self.request)
-        mapping = services.update_mapping(self.subject, actor=actor, **self.content(values))
-        services.set_mapping_enabled(mapping, values["is_enabled"], actor=actor)
-        if values["position"] is not None:
-            services.move_mapping(mapping, values["position"] - 1 - place_of(mapping), actor=actor)
-        return mapping
-
 
 class NewMapping(MappingPage):
     title = "New mapping"
@@ -228,18 +247,11 @@ class NewMapping(MappingPage):
     subjects = Destination
     edits = False
 
-    def act(self, values: dict[str, Any]) -> Mapping:
-        actor = actor_of(self.request)
-        made = services.create_mapping(
-            self.subject, is_enabled=values["is_enabled"], actor=actor, **self.content(values)
-        )
-        if values["position"] is not None:
-            services.move_mapping(made, values["position"] - 1 - place_of(made), actor=actor)
-        return made
 
-
-class FilterPage(RulePage):
+class FilterPage(OrderedRulePage):
     form_class = FilterForm
+    create, update = staticmethod(services.create_filter), staticmethod(services.update_filter)
+    enable, move = staticmethod(services.set_filter_enabled), staticmethod(services.move_filter)
     permission = "tenants.change_destinationfilter"
 
     def get_form(self, form_class: Any = None) -> Any:
@@ -248,7 +260,6 @@ class FilterPage(RulePage):
         return form
 
     def content(self, values: dict[str, Any]) -> dict[str, Any]:
-        """What the services take."""
         named = ("name", "source", "condition", "action", "percent", "path")
         return {**{name: values[name] for name in named}, "fields": values["fields_"]}
 
@@ -263,15 +274,6 @@ class EditFilter(FilterPage):
         content = {name: getattr(row, name) for name in ("name", "condition", "action", "percent", "path")}
         return {**content, "source": row.source_id, "fields_": row.fields}
 
-    def act(self, values: dict[str, Any]) -> DestinationFilter:
-        self.begin(values)
-        actor = actor_of(self.request)
-        row = services.update_filter(self.subject, actor=actor, **self.content(values))
-        services.set_filter_enabled(row, values["is_enabled"], actor=actor)
-        if values["position"] is not None:
-            services.move_filter(row, values["position"] - 1 - place_of(row), actor=actor)
-        return row
-
 
 class NewFilter(FilterPage):
     title = "New filter"
@@ -279,15 +281,6 @@ class NewFilter(FilterPage):
     noted = "filter.written"
     subjects = Destination
     edits = False
-
-    def act(self, values: dict[str, Any]) -> DestinationFilter:
-        actor = actor_of(self.request)
-        made = services.create_filter(
-            self.subject, is_enabled=values["is_enabled"], actor=actor, **self.content(values)
-        )
-        if values["position"] is not None:
-            services.move_filter(made, values["position"] - 1 - place_of(made), actor=actor)
-        return made
 
 
 class EditToggle(RulePage):
