@@ -25,10 +25,10 @@ logger = log.get(__name__)
 
 def apply(config: Config, parts: Sequence[Part], told: Named) -> list[ItemOutcome]:
     """One outcome for each part, in their order."""
-    return [replace(told.outcomes.get(mark_of(config, part)) or told.rest, index=part_index(part)) for part in parts]
+    return [replace(told.outcomes.get(mark_of(config, part)) or told.rest, index=place_in_job(part)) for part in parts]
 
 
-def part_index(part: Part) -> int:
+def place_in_job(part: Part) -> int:
     """The event's place in the job."""
     return part.ref.job.index if part.ref is not None and part.ref.job is not None else 0
 

@@ -108,7 +108,7 @@ class Polls:
             self._verdicts.take(call, tag, marks.apply(self._run.config, group.parts, said), answer)
         else:
             metrics.job_polls.labels("ended").inc()
-            places = [part.ref.job.index if part.ref and part.ref.job else 0 for part in group.parts]
+            places = [marks.place_in_job(part) for part in group.parts]
             self._verdicts.take(call, tag, drafts.complete(said, places, answer.status), answer)
 
     def _call(self, group: Group) -> None:
