@@ -104,8 +104,8 @@ class LogReader:
 
     `floor` is a sequence number below which no unread row can be; it only saves looking into old partitions. With
     `until` nothing is read behind that place, and the reader ends there. With `sources` only their events are given
-    out; without, those of all. After a read the position is behind all that
-    was looked at, which may be further than the last row that was given out.
+    out; without, those of all. After a read the position is behind all that was looked at, which may be further than
+    the last row that was given out.
     """
 
     workspace_id: UUID
