@@ -57,6 +57,14 @@ def get(slug: str) -> Connector:
     return connector
 
 
+def find(slug: str) -> Connector | None:
+    """Give the connector of this name; None when this installation has lost it."""
+    try:
+        return get(slug)
+    except UnknownConnector:
+        return None
+
+
 def all() -> tuple[Connector, ...]:
     """Give every connector, by name."""
     return tuple(sorted((get(slug) for slug in _modules()), key=lambda connector: connector.name.lower()))

@@ -14,8 +14,6 @@ from django import forms
 from django.db.models import Model, Q, QuerySet
 
 from connectors import registry
-from connectors.base import Connector
-from connectors.errors import UnknownConnector
 from hub.adminsite.site import ExtraPage, site
 from tenants import services
 from tenants.admin.acting import actor_of
@@ -218,7 +216,7 @@ class MappingPage(OrderedRulePage):
 
     def get_form(self, form_class: Any = None) -> Any:
         form = super().get_form(form_class)
-        connector = connector_of(self.destination)
+        connector = registry.find(self.destination.connector)
         actions = [(one.key, f"{one.title} ({one.key})") for one in connector.actions] if connector else []
         form.fields["action"].choices = actions
         return form
@@ -321,14 +319,6 @@ class NewToggle(RulePage):
     def act(self, values: dict[str, Any]) -> SourceToggle:
         named = {name: values[name] for name in ("call", "event_name", "paths", "is_enabled")}
         return services.create_toggle(values["source"], self.subject, actor=actor_of(self.request), **named)
-
-
-def connector_of(destination: Destination) -> Connector | None:
-    """The destination's connector; None when this installation has lost it."""
-    try:
-        return registry.get(destination.connector)
-    except UnknownConnector:
-        return None
 
 
 def place_of(row: Model) -> int:

@@ -11,7 +11,6 @@ from django.template.response import TemplateResponse
 from django.views.decorators.http import require_http_methods
 
 from connectors import registry
-from connectors.errors import UnknownConnector
 from hub.adminsite.site import site
 from hub.adminsite.text import clip, visible
 from hub.delivery import choosing
@@ -47,10 +46,8 @@ def choices_page(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def lists_of(destination: Destination) -> dict[str, list[str]]:
     """The lists that the destination's connector can have, each with the fields that it is for."""
-    try:
-        return choosing.questions(registry.get(destination.connector))
-    except UnknownConnector:
-        return {}
+    connector = registry.find(destination.connector)
+    return choosing.questions(connector) if connector is not None else {}
 
 
 def _page(
