@@ -13,13 +13,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from connectors import auth, registry
-from connectors.errors import UnknownConnector
 from hub.adminsite.acts import REASON_LENGTH
 from hub.adminsite.site import site
 from hub.delivery.admin.words import explain
 from hub.delivery.grants import signing_in, views
 from hub.delivery.grants.models import Token
-from hub.delivery.grants.revoking import CannotTell, need_for
+from hub.delivery.grants.needs import CannotTell, need_for
 from tenants.admin.acting import actor_of
 from tenants.models import Destination
 
@@ -51,11 +50,9 @@ def connection_page(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def scheme_of(destination: Destination) -> auth.AuthScheme | None:
     """The destination's scheme, where there is more to it than what the settings hold."""
-    try:
-        scheme = auth.choose(registry.get(destination.connector).auth, destination.settings)
-    except UnknownConnector:
-        return None
-    return scheme if scheme.grant is not None else None
+    connector = registry.find(destination.connector)
+    scheme = auth.choose(connector.auth, destination.settings) if connector is not None else None
+    return scheme if scheme is not None and scheme.grant is not None else None
 
 
 def _lacking(destination: Destination, token: Token | None) -> tuple[str, ...]:

@@ -12,14 +12,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from connectors import auth
+from connectors import auth, registry
 from connectors.auth import AuthScheme, AwsSignature, OAuth2, ServiceAccount
 from connectors.base import Connector
+from connectors.errors import UnknownConnector
+from hub.lib.crypto import CryptoError
+from tenants.models import Destination
 
 PLACE = re.compile(r"\{(\w+)\}")
 SEPARATOR = re.compile(r"[\s,]+")  # some vendors list scopes with commas
 OTHER_MARGIN_SECONDS = 300.0
 Settings = Mapping[str, object]
+
+
+class CannotTell(Exception):
+    """Nobody can say what the destination needs to sign in; the message is for its owner."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +116,14 @@ def need_of(connector: Connector, settings: Settings) -> Need | None:
     if scheme.grant is None or not settings:
         return None
     return Need(scheme, scheme.grant, settings)
+
+
+def need_for(destination: Destination) -> Need | None:
+    """What the destination needs, by its connector and settings. Raises CannotTell."""
+    try:
+        return need_of(registry.get(destination.connector), destination.open_settings())
+    except UnknownConnector as error:
+        raise CannotTell("unknown_connector", f"There is no connector {destination.connector}.") from error
+    except CryptoError as error:
+        message = "The destination's credentials cannot be opened with the keys in SECRETS_KEYS."
+        raise CannotTell("unreadable_credentials", message) from error

@@ -13,10 +13,8 @@ from uuid import UUID
 
 from psycopg import Connection
 
-from connectors import registry
-from connectors.errors import UnknownConnector
 from hub.delivery.grants import exchanges, store
-from hub.delivery.grants.needs import Need, need_of
+from hub.delivery.grants.needs import CannotTell, Need, need_for
 from hub.delivery.grants.store import Place
 from hub.lib.crypto import CryptoError
 from hub.lib.postgres import Row
@@ -38,25 +36,6 @@ WHERE d.id = t.destination_id AND d.deleted_at IS NOT NULL AND t.destination_id 
 RETURNING t.workspace_id, t.destination_id, d.deleted_at < now() - interval '1 day'
 """
 logger = log.get(__name__)
-
-
-class CannotTell(Exception):
-    """Nobody can say what the destination needs to sign in; the message is for its owner."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def need_for(destination: Destination) -> Need | None:
-    """What the destination needs, by its connector and settings. Raises CannotTell."""
-    try:
-        return need_of(registry.get(destination.connector), destination.open_settings())
-    except UnknownConnector as error:
-        raise CannotTell("unknown_connector", f"There is no connector {destination.connector}.") from error
-    except CryptoError as error:
-        message = "The destination's credentials cannot be opened with the keys in SECRETS_KEYS."
-        raise CannotTell("unreadable_credentials", message) from error
 
 
 def revoke(destination: Destination, place: Place) -> bool | None:

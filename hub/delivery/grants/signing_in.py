@@ -24,8 +24,7 @@ from hub.delivery import services
 from hub.delivery.grants import errors, exchanges, revoking, store, tokens
 from hub.delivery.grants.errors import NoToken
 from hub.delivery.grants.exchanges import Issued, Refused, Trouble
-from hub.delivery.grants.needs import Need
-from hub.delivery.grants.revoking import CannotTell, need_for
+from hub.delivery.grants.needs import CannotTell, Need, need_for
 from hub.delivery.grants.store import Place
 from hub.lib import postgres
 from hub.observability import log, metrics
