@@ -37,6 +37,14 @@ def api_url(base_urls: Mapping[str, str], settings: Settings, purpose: str = "")
     return (str(settings.get("api_url") or "") or base_urls[key]).rstrip("/")
 
 
+def page_url(first: str, mark: str) -> str:
+    """Give the address of a page of choices, where a mark is the whole address of one; without a mark, of the first.
+
+    The mark comes back from whoever asks for the choices, who must not have anything but this list called.
+    """
+    return mark if mark.startswith(f"{first.partition('?')[0]}?") else first
+
+
 def secret(key: str, label: str, description: str = "", *, required: bool = True) -> Field:
     """Declare a credential: stored encrypted, never shown again."""
     return Field(key, label, "password", description, required=required, secret=True, maximum=4_000)
@@ -48,6 +56,11 @@ def of_person(key: str) -> dict[str, object]:
     first, second, last = paths
     otherwise = {"@if": {"exists": second, "then": second, "else": last}}
     return {"@if": {"exists": first, "then": first, "else": otherwise}}
+
+
+def whole_event(description: str, label: str = "Data") -> Field:
+    """Declare what of the event is sent: all of it, unless the mapping says otherwise."""
+    return Field("data", label, "object", description, required=True, default={"@path": "$."})
 
 
 EMAIL = of_person("email")

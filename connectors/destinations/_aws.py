@@ -111,6 +111,9 @@ BAD_KEY = answers.verdict(
 )
 NOT_FOUND = answers.verdict(Outcome.DISABLED, "not_found", "There is no such thing in this region and account.")
 WRONG_REGION = answers.verdict(Outcome.DISABLED, "wrong_region", "It is in another region; correct the settings.")
+NOT_DIRECT = answers.verdict(
+    Outcome.DISABLED, "not_direct_put", "This stream is fed by another source; take one whose source is Direct PUT."
+)
 KEY_UNUSABLE = answers.verdict(Outcome.DISABLED, "kms_key_unusable", "The key that encrypts it cannot be used.")
 SKEWED = answers.verdict(
     Outcome.RETRY,
@@ -164,6 +167,9 @@ CODES = {
         ("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"), WRONG_REGION
     ),
     **dict.fromkeys(("RequestTimeTooSkewed", "RequestExpired"), SKEWED),
+    # Firehose alone says these.
+    "InvalidSourceException": NOT_DIRECT,
+    "InvalidKMSResourceException": KEY_UNUSABLE,
     **dict.fromkeys(
         (
             *(
@@ -264,6 +270,12 @@ def reader(read: Read) -> Read:
     return read_answer
 
 
+def fault(code: object, words: object, unknown: Verdict = TROUBLE) -> tuple[Verdict, str]:
+    """Say what became of one event of a call, by the code and the words that an entry of the answer has."""
+    name, said = answers.words(code), answers.words(words)
+    return verdict_of(name, said) or unknown, said or name
+
+
 def each_in(place: str) -> Read:
     """Make what reads a list with an entry for each event, in their order, some with an `ErrorCode`."""
 
@@ -276,8 +288,7 @@ def each_in(place: str) -> Read:
             if not isinstance(entry, Mapping):
                 failed[position] = (MISSING_ITEM, "")
             elif entry.get("ErrorCode"):
-                code, said = answers.words(entry["ErrorCode"]), answers.words(entry.get("ErrorMessage"))
-                failed[position] = (verdict_of(code, said) or TROUBLE, said or code)
+                failed[position] = fault(entry["ErrorCode"], entry.get("ErrorMessage"))
         return answers.partial(request, response, failed)
 
     return read

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from connectors.answers import for_all, list_of, object_of, parsed, verdict
 from connectors.base import ALL_CALLS, Action, BatchRule, BuildContext, Built, Field, Identifiers, Payload, Preset
 from connectors.batching import JsonObject, byte_count, forgotten, gather, groups_of, refuse, told_apart, unknown_people
+from connectors.fields import whole_event
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 from connectors.moments import text_of
 
@@ -170,14 +171,7 @@ def _of_messages(request: RequestSpec, response: Response) -> list[ItemOutcome]:
     return told_apart(request, faults, ItemOutcome(0, Outcome.DELIVERED, response.status))
 
 
-DATA = Field(
-    "data",
-    "Event",
-    "object",
-    description="What is handed on: the whole event unless the mapping says otherwise.",
-    required=True,
-    default={"@path": "$."},
-)
+DATA = whole_event("What is handed on: the whole event unless the mapping says otherwise.", "Event")
 INTEGRATIONS = Field(
     "keep_integrations",
     "Hand on integrations",

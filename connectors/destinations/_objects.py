@@ -15,6 +15,7 @@ from urllib.parse import quote
 from uuid import NAMESPACE_OID, uuid5
 
 from connectors.base import ALL_CALLS, Action, BatchRule, Build, BuildContext, Built, Field, Payload, Prepared, Preset
+from connectors.fields import whole_event
 from connectors.http import SPLIT_TOO_LARGE, ItemOutcome, Outcome, RequestSpec, Scope
 
 LEVEL = 6
@@ -42,14 +43,7 @@ FILE_EVENTS = Field(
 )
 RECEIVED = {"@path": "$.receivedAt"}
 FIELDS = (
-    Field(
-        "data",
-        "Data",
-        "object",
-        "A line of the file: the whole event unless the mapping says otherwise.",
-        required=True,
-        default={"@path": "$."},
-    ),
+    whole_event("A line of the file: the whole event unless the mapping says otherwise."),
     Field("source", "Source", description="Files of each source are apart.", default={"@path": "$.projectId"}),
     Field("type", "Call", description="Files of each call are apart.", required=True, default={"@path": "$.type"}),
     Field(

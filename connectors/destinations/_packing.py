@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from connectors.base import Built, Payload
 from connectors.batching import JsonObject
+from connectors.destinations._objects import line_of
 from connectors.http import ItemOutcome, RequestSpec
 
 
@@ -26,6 +27,13 @@ class Room(NamedTuple):
 
 Make = Callable[[int, Payload], Entry | ItemOutcome]
 Send = Callable[[list[JsonObject], tuple[int, ...]], RequestSpec]
+
+
+def texts_of(value: object) -> dict[str, str]:
+    """Give what stands beside a message as texts; nulls are left out."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {str(name): one if isinstance(one, str) else line_of(one) for name, one in value.items() if one is not None}
 
 
 def pack(payloads: Sequence[Payload], make: Make, send: Send, room: Room) -> list[Built]:

@@ -37,7 +37,7 @@ from connectors.batching import JsonObject, refuse
 from connectors.destinations import _aws as aws
 from connectors.destinations._objects import line_of
 from connectors.destinations._packing import Entry, Room, pack
-from connectors.fields import EVENT, TIMESTAMP
+from connectors.fields import EVENT, TIMESTAMP, whole_event
 from connectors.http import ItemOutcome, RequestSpec
 from connectors.moments import seconds_of
 
@@ -118,14 +118,7 @@ PUT = Action(
     description="Put the event on the bus.",
     default_trigger=ALL_CALLS,
     fields=(
-        Field(
-            "data",
-            "Detail",
-            "object",
-            "The whole event unless the mapping says otherwise.",
-            required=True,
-            default={"@path": "$."},
-        ),
+        whole_event("The whole event unless the mapping says otherwise.", "Detail"),
         Field(
             "detail_type",
             "Detail type",

@@ -23,7 +23,6 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connectors import answers
 from connectors.base import (
     ALL_CALLS,
     Action,
@@ -40,19 +39,14 @@ from connectors.batching import JsonObject, refuse
 from connectors.destinations import _aws as aws
 from connectors.destinations._objects import line_of
 from connectors.destinations._packing import Entry, Room, pack
-from connectors.http import ItemOutcome, Outcome, RequestSpec, Response
+from connectors.fields import whole_event
+from connectors.http import ItemOutcome, RequestSpec
 
-CALL = Room(500, 4 * 1024 * 1024)
-LARGEST_RECORD = 1_000 * 1024
-# What a call holds beside the data: the names around them, and around each record.
-AROUND_ALL, AROUND_EACH = 1_024, len('{"Data":""},')
+LARGEST_CALL, LARGEST_RECORD = 4 * 1024 * 1024, 1_000 * 1024
+# What a call holds beside the data counts too: the names around them all, and around each record.
+CALL = Room(entries=500, size=LARGEST_CALL - 1_024)
+AROUND_EACH = len('{"Data":""},')
 STREAM_NAME = r"[a-zA-Z0-9_.-]{1,64}"
-
-NOT_DIRECT = answers.verdict(
-    Outcome.DISABLED, "not_direct_put", "This stream is fed by another source; take one whose source is Direct PUT."
-)
-# What no other service of Amazon's says.
-CODES = {"InvalidSourceException": NOT_DIRECT, "InvalidKMSResourceException": aws.KEY_UNUSABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +79,12 @@ def build(payloads: Sequence[Payload], firehose: Firehose, context: BuildContext
         body = {"DeliveryStreamName": stream, "Records": records}
         return aws.call(firehose.service, "PutRecordBatch", body, covers)
 
-    return pack(payloads, make, send, Room(CALL.entries, CALL.size - AROUND_ALL))
+    return pack(payloads, make, send, CALL)
 
 
 def build_test(firehose: Firehose, context: BuildContext) -> RequestSpec:
     """Look the stream up."""
     return aws.call(firehose.service, "DescribeDeliveryStream", {"DeliveryStreamName": firehose.stream}, label="test")
-
-
-READ = aws.reader(aws.each_in("RequestResponses"))
-
-
-def interpret(request: RequestSpec, response: Response) -> list[ItemOutcome]:
-    """Judge what only Firehose says, and the rest as Amazon means it everywhere."""
-    code, said = aws.code_of(response)
-    if response.status == 400 and code in CODES:
-        return answers.for_all(request, response, CODES[code], said)
-    return READ(request, response)
 
 
 PUT = Action(
@@ -110,18 +93,11 @@ PUT = Action(
     description="Add the event to the stream.",
     default_trigger=ALL_CALLS,
     fields=(
-        Field(
-            "data",
-            "Data",
-            "object",
-            "The record: the whole event unless the mapping says otherwise.",
-            required=True,
-            default={"@path": "$."},
-        ),
+        whole_event("The record: the whole event unless the mapping says otherwise."),
         Field("stream", "Stream", description="Instead of the destination's own.", pattern=STREAM_NAME),
     ),
     build=build,
-    batch=BatchRule(CALL.entries, max_bytes=CALL.size, max_wait_s=10.0, keys=("stream",)),
+    batch=BatchRule(CALL.entries, max_bytes=LARGEST_CALL, max_wait_s=10.0, keys=("stream",)),
 )
 
 connector = Connector(
@@ -153,7 +129,7 @@ connector = Connector(
     presets=(Preset("All events", "put_record", ALL_CALLS, PUT.default_mapping),),
     prepare=prepare,
     test=build_test,
-    interpret=interpret,
+    interpret=aws.reader(aws.each_in("RequestResponses")),
     auth=(aws.scheme("firehose"),),
     base_urls=aws.base_urls("firehose"),
 )

@@ -40,7 +40,7 @@ from connectors.batching import JsonObject, refuse
 from connectors.destinations import _aws as aws
 from connectors.destinations._objects import line_of
 from connectors.destinations._packing import Entry, Room, pack
-from connectors.fields import USER_OR_ANONYMOUS_ID
+from connectors.fields import USER_OR_ANONYMOUS_ID, whole_event
 from connectors.http import ItemOutcome, RequestSpec
 
 CALL = Room(entries=500, size=5_000_000)
@@ -108,14 +108,7 @@ PUT = Action(
     description="Add the event to the stream.",
     default_trigger=ALL_CALLS,
     fields=(
-        Field(
-            "data",
-            "Data",
-            "object",
-            "The record: the whole event unless the mapping says otherwise.",
-            required=True,
-            default={"@path": "$."},
-        ),
+        whole_event("The record: the whole event unless the mapping says otherwise."),
         Field(
             "partition_key",
             "Partition key",

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectors import answers
@@ -39,9 +39,9 @@ from connectors.base import (
 from connectors.batching import JsonObject, refuse
 from connectors.destinations import _aws as aws
 from connectors.destinations._objects import line_of
-from connectors.destinations._packing import Entry, Room, pack
-from connectors.fields import MESSAGE_ATTRIBUTES, MESSAGE_ID, USER_OR_ANONYMOUS_ID
-from connectors.http import MISSING_ITEM, ItemOutcome, RequestSpec, Response, Verdict
+from connectors.destinations._packing import Entry, Room, pack, texts_of
+from connectors.fields import MESSAGE_ATTRIBUTES, MESSAGE_ID, USER_OR_ANONYMOUS_ID, whole_event
+from connectors.http import MISSING_ITEM, ItemOutcome, RequestSpec, Response
 
 CALL = Room(entries=10, size=1_048_576)
 MOST_ATTRIBUTES = 10
@@ -102,10 +102,7 @@ def fifo_name(text: str) -> str:
 
 def _attributes(value: object) -> list[tuple[str, str]]:
     """Give the attributes as texts; empty ones cannot be."""
-    if not isinstance(value, Mapping):
-        return []
-    texts = {str(name): one if isinstance(one, str) else line_of(one) for name, one in value.items() if one is not None}
-    return [(name, NOT_IN_XML.sub("\ufffd", text)) for name, text in texts.items() if text]
+    return [(name, NOT_IN_XML.sub("\ufffd", text)) for name, text in texts_of(value).items() if text]
 
 
 def _refusal(index: int, attributes: Sequence[tuple[str, str]], size: int) -> ItemOutcome | None:
@@ -131,18 +128,13 @@ def read_entries(request: RequestSpec, response: Response) -> list[ItemOutcome]:
     failed = {answers.words(one.get("Id")): one for one in answers.members(answer, "Failed")}
     faults = {}
     for position in range(len(request.covers)):
-        fault = failed.get(str(position))
-        if fault is not None:
-            faults[position] = _fault(fault)
+        entry = failed.get(str(position))
+        if entry is not None:
+            unknown = aws.REFUSED if entry.get("SenderFault") is True else aws.TROUBLE
+            faults[position] = aws.fault(entry.get("Code"), entry.get("Message"), unknown)
         elif str(position) not in arrived:
             faults[position] = (MISSING_ITEM, "")
     return answers.partial(request, response, faults)
-
-
-def _fault(entry: Mapping[str, object]) -> tuple[Verdict, str]:
-    code, said = answers.words(entry.get("Code")), answers.words(entry.get("Message"))
-    found = aws.verdict_of(code, said) or (aws.REFUSED if entry.get("SenderFault") is True else aws.TROUBLE)
-    return found, said or code
 
 
 SETTINGS = (
@@ -164,14 +156,7 @@ SEND = Action(
     description="Put the event into the queue.",
     default_trigger=ALL_CALLS,
     fields=(
-        Field(
-            "data",
-            "Data",
-            "object",
-            "The message: the whole event unless the mapping says otherwise.",
-            required=True,
-            default={"@path": "$."},
-        ),
+        whole_event("The message: the whole event unless the mapping says otherwise."),
         Field(
             "attributes",
             "Attributes",

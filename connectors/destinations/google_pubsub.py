@@ -38,8 +38,8 @@ from connectors.base import (
 from connectors.batching import JsonObject, refuse
 from connectors.destinations import _google_cloud as google
 from connectors.destinations._objects import line_of
-from connectors.destinations._packing import Entry, Room, pack
-from connectors.fields import API_URL, MESSAGE_ATTRIBUTES
+from connectors.destinations._packing import Entry, Room, pack, texts_of
+from connectors.fields import API_URL, MESSAGE_ATTRIBUTES, whole_event
 from connectors.http import ItemOutcome, RequestSpec, Response
 
 BASE_URLS = {"global": "https://pubsub.googleapis.com", "regional": "https://*-pubsub.googleapis.com"}
@@ -82,7 +82,7 @@ def build(payloads: Sequence[Payload], topics: Topics, context: BuildContext) ->
 
 def _message(index: int, payload: Payload) -> Entry | ItemOutcome:
     data = b64encode(line_of(payload["data"]).encode("utf-8", "replace")).decode()
-    attributes, key = _attributes(payload.get("attributes")), str(payload.get("ordering_key") or "")
+    attributes, key = texts_of(payload.get("attributes")), str(payload.get("ordering_key") or "")
     if len(key.encode("utf-8", "replace")) > LONGEST_KEY:
         return refuse(index, "ordering_key_too_long", f"An ordering key has at most {LONGEST_KEY} bytes.")
     fault = _fault_of(attributes)
@@ -97,13 +97,6 @@ def _message(index: int, payload: Payload) -> Entry | ItemOutcome:
     if size > CALL.size:
         return refuse(index, "message_too_large", "A message of Pub/Sub has at most 10 MB.")
     return Entry(message, size)
-
-
-def _attributes(value: object) -> dict[str, str]:
-    """Give attributes as texts; nulls are left out."""
-    if not isinstance(value, Mapping):
-        return {}
-    return {str(name): one if isinstance(one, str) else line_of(one) for name, one in value.items() if one is not None}
 
 
 def _fault_of(attributes: Mapping[str, str]) -> str:
@@ -153,14 +146,7 @@ PUBLISH = Action(
     description="Publish the event to a topic.",
     default_trigger=ALL_CALLS,
     fields=(
-        Field(
-            "data",
-            "Data",
-            "object",
-            "The message: the whole event unless the mapping says otherwise.",
-            required=True,
-            default={"@path": "$."},
-        ),
+        whole_event("The message: the whole event unless the mapping says otherwise."),
         Field("topic", "Topic", description="Instead of the destination's own.", pattern=TOPIC),
         Field(
             "attributes",
