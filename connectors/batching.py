@@ -120,9 +120,14 @@ def forgotten(request: RequestSpec, response: Response) -> list[ItemOutcome] | N
     return None
 
 
-def too_many_emails(index: int, most: int) -> ItemOutcome:
+def ids_in(value: object) -> list[str]:
+    """Give the ids of one kind that a look-up is told of a person: the list of a field of `Identifiers`, or nothing."""
+    return [str(one) for one in value if one] if isinstance(value, list | tuple) else []
+
+
+def too_many_emails(index: int) -> ItemOutcome:
     """Say of one with more e-mails than a vendor without a common search is asked about that some were left out."""
-    said = f"Only the first {most} e-mails of this person were erased; ask for the others by themselves."
+    said = f"Only the first {MOST_EMAILS} e-mails of this person were erased; ask for the others by themselves."
     return refuse(index, "too_many_emails", said)
 
 

@@ -8,15 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from connectors import answers, auth
-from connectors.base import (
-    BuildContext,
-    Found,
-    Identifiers,
-    Payload,
-    ResolveStep,
-    Settings,
-)
-from connectors.batching import MOST_EMAILS, found_in, never_known, refuse, too_many_emails
+from connectors.base import BuildContext, Found, Identifiers, Payload, ResolveStep, Settings
+from connectors.batching import MOST_EMAILS, found_in, ids_in, never_known, refuse, too_many_emails
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 
 BASE_URLS = {
@@ -198,18 +191,18 @@ TAGS = (
 
 def build_events(payloads: Sequence[Payload], account: Account, context: BuildContext) -> list[Built]:
     """Track events at the tracker's own address."""
-    return [_tracked(payload, index, account, str(payload["name"])) for index, payload in enumerate(payloads)]
+    return [_tracked(payload, index, account) for index, payload in enumerate(payloads)]
 
 
-def _tracked(payload: Payload, index: int, account: Account, name: str) -> Built:
+def _tracked(payload: Payload, index: int, account: Account) -> Built:
     if not account.account_id or not account.event_key:
         message = "Events need the account id and the event key in the destination's settings."
-        return ItemOutcome(index, Outcome.REJECTED, reason="event_key_missing", message=message)
+        return refuse(index, "event_key_missing", message)
     data = payload.get("properties")
     form = [
         ("actid", account.account_id),
         ("key", account.event_key),
-        ("event", name),
+        ("event", str(payload["name"])),
         ("eventdata", json.dumps(data, default=str) if isinstance(data, Mapping) else str(data or "")),
         ("visit", json.dumps({"email": payload["email"]})),
     ]
@@ -265,10 +258,10 @@ def finding_person(place: int) -> ResolveStep:
     """Make the step that looks a person up by one of their e-mails."""
 
     def ask(payloads: Sequence[Payload], found: Found, account: Account, context: BuildContext) -> RequestSpec | None:
-        emails = payloads[0].get("emails")
-        if not isinstance(emails, list | tuple) or place >= len(emails):
+        emails = ids_in(payloads[0].get("emails"))
+        if place >= len(emails):
             return None
-        url = f"{account.url}/contacts?email={quote(str(emails[place]), safe='')}"
+        url = f"{account.url}/contacts?email={quote(emails[place], safe='')}"
         return RequestSpec("GET", url, account.headers, endpoint_label="contacts")
 
     return ResolveStep(f"contact_{place}", ask, answers.found_at("contacts", 0, "id"))
@@ -283,7 +276,7 @@ def build_deletion(people: Sequence[Identifiers], account: Account, context: Bui
             url = f"{account.url}/contacts/{quote(str(contact_id), safe='')}"
             built.append(RequestSpec("DELETE", url, account.headers, covers=(index,), endpoint_label="delete"))
         if len(person.emails) > MOST_EMAILS:
-            built.append(too_many_emails(index, MOST_EMAILS))
+            built.append(too_many_emails(index))
         elif not any(known):
             built.append(never_known(index, *person.emails))
     return built
@@ -294,7 +287,8 @@ def build_test(account: Account, context: BuildContext) -> RequestSpec:
     return RequestSpec("GET", f"{account.url}/users/me", account.headers, endpoint_label="test")
 
 
-def _listing(path: str) -> Callable[[Account, BuildContext, str], RequestSpec]:
+def listing(path: str) -> Callable[[Account, BuildContext, str], RequestSpec]:
+    """Make what asks for the lists or tags that may be chosen."""
     return lambda account, context, page: RequestSpec(
         "GET", f"{account.url}{path}?limit=100", account.headers, endpoint_label="choices"
     )

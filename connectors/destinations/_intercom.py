@@ -8,15 +8,8 @@ from urllib.parse import quote
 
 from connectors import answers, auth, fields
 from connectors.auth import OAuth2
-from connectors.base import (
-    BuildContext,
-    Found,
-    Identifiers,
-    Payload,
-    ResolveStep,
-    Settings,
-)
-from connectors.batching import found_in, never_known, refuse
+from connectors.base import BuildContext, Found, Identifiers, Payload, ResolveStep, Settings
+from connectors.batching import found_in, ids_in, never_known, refuse
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 from connectors.moments import seconds_of
 
@@ -209,9 +202,9 @@ def find_person(
     payloads: Sequence[Payload], found: Found, workspace: Workspace, context: BuildContext
 ) -> RequestSpec | None:
     """Search somebody who is to be deleted by every id that is known: a lead has no user id."""
-    user_id, emails = payloads[0].get("user_id"), payloads[0].get("emails")
+    user_id = payloads[0].get("user_id")
     conditions = [has("external_id", user_id)] if user_id else []
-    conditions += [has("email", email) for email in (emails if isinstance(emails, list | tuple) else ())]
+    conditions += [has("email", email) for email in ids_in(payloads[0].get("emails"))]
     if not conditions:
         return None
     return search(workspace, conditions[0] if len(conditions) == 1 else {"operator": "OR", "value": conditions})

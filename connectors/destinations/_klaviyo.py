@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from connectors import answers
 from connectors.base import BuildContext, Found, Named, Naming, Payload, ResolveStep
-from connectors.batching import found_in
+from connectors.batching import found_in, ids_in, refuse
 from connectors.http import COUNT_MISMATCH, Headers, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 
 BASE_URLS = {"api": "https://a.klaviyo.com"}
@@ -43,7 +43,7 @@ def post(account: Account, path: str, body: JsonObject, covers: tuple[int, ...],
 
 def nobody(index: int) -> ItemOutcome:
     """Refuse what is about nobody."""
-    return ItemOutcome(index, Outcome.REJECTED, reason="no_identifier", message=NOBODY)
+    return refuse(index, "no_identifier", NOBODY)
 
 
 def named(payload: Payload, keys: Sequence[str] = IDENTIFIERS) -> JsonObject:
@@ -123,12 +123,11 @@ def build_product_events(payloads: Sequence[Payload], account: Account, context:
     built: list[Built] = []
     for index, payload in enumerate(payloads):
         products = answers.members(payload.get("products"))
-        if not named(payload) or not products:
-            refused = nobody(index)
-            if named(payload):
-                message = "The order has no products."
-                refused = ItemOutcome(index, Outcome.REJECTED, reason="no_products", message=message)
-            built.append(refused)
+        if not named(payload):
+            built.append(nobody(index))
+            continue
+        if not products:
+            built.append(refuse(index, "no_products", "The order has no products."))
             continue
         events = [
             _product(payload, product, f"{context.message_ids[index]}-{place}")
@@ -163,12 +162,11 @@ def find_profile(
 ) -> RequestSpec | None:
     """Ask for the profile of a person, who may be one that is to be deleted."""
     payload = payloads[0]
-    emails, phones = (payload.get(key) for key in ("emails", "phones"))
+    emails, phones = (ids_in(payload.get(key)) for key in ("emails", "phones"))
     known = {
         "external_id": payload.get("external_id") or payload.get("user_id"),
-        "email": payload.get("email") or (emails[0] if isinstance(emails, list | tuple) and emails else None),
-        "phone_number": payload.get("phone_number")
-        or (phones[0] if isinstance(phones, list | tuple) and phones else None),
+        "email": payload.get("email") or next(iter(emails), None),
+        "phone_number": payload.get("phone_number") or next(iter(phones), None),
     }
     key = next((key for key, value in known.items() if value), None)
     if key is None:

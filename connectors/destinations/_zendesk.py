@@ -8,15 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from connectors import answers, auth
-from connectors.base import (
-    BuildContext,
-    Found,
-    Identifiers,
-    Payload,
-    ResolveStep,
-    Settings,
-)
-from connectors.batching import MOST_EMAILS, found_in, never_known, too_many_emails
+from connectors.base import BuildContext, Found, Identifiers, Payload, ResolveStep, Settings
+from connectors.batching import MOST_EMAILS, found_in, ids_in, never_known, refuse, too_many_emails
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 
 BASE_URLS = {"api": "https://*.zendesk.com"}
@@ -57,11 +50,8 @@ def _user(payload: Payload) -> JsonObject:
     return {**user, "role": "end-user", "skip_verify_email": True}
 
 
-NOBODY = ItemOutcome(0, Outcome.REJECTED, reason="no_identifier", message="A user needs an external id or an e-mail.")
-
-
 def _refused(index: int) -> ItemOutcome:
-    return ItemOutcome(index, NOBODY.outcome, reason=NOBODY.reason, message=NOBODY.message)
+    return refuse(index, "no_identifier", "A user needs an external id or an e-mail.")
 
 
 def build_users(payloads: Sequence[Payload], desk: Desk, context: BuildContext) -> list[Built]:
@@ -235,20 +225,18 @@ def build_memberships(payloads: Sequence[Payload], desk: Desk, context: BuildCon
     """Make users members of organisations, both of which were looked up or made before."""
     built: list[Built] = []
     for index, _ in enumerate(payloads):
-        found = context.found[index] if index < len(context.found) else {}
-        user_id, organization_id = found.get("user"), found.get("organization")
-        if not user_id or not organization_id:
+        user_id, organization_id = (str(found_in(context, index, key)) for key in ("user", "organization"))
+        if not user_id.isdecimal() or not organization_id.isdecimal():
             built.append(_unknown(index))
             continue
-        membership = {"user_id": int(str(user_id)), "organization_id": int(str(organization_id))}
+        membership = {"user_id": int(user_id), "organization_id": int(organization_id)}
         body: JsonObject = {"organization_membership": membership}
         built.append(post(desk, "/organization_memberships.json", body, (index,), "organization_memberships"))
     return built
 
 
 def _unknown(index: int) -> ItemOutcome:
-    message = "Zendesk knows no such user; the identify call must come first."
-    return ItemOutcome(index, Outcome.REJECTED, reason="user_not_found", message=message)
+    return refuse(index, "user_not_found", "Zendesk knows no such user; the identify call must come first.")
 
 
 def build_events(payloads: Sequence[Payload], desk: Desk, context: BuildContext) -> list[Built]:
@@ -278,7 +266,7 @@ def finding_by_email(place: int) -> ResolveStep:
     """Make the step that looks a person up by one of their e-mails: it may be that of a user without an id."""
 
     def ask(payloads: Sequence[Payload], found: Found, desk: Desk, context: BuildContext) -> RequestSpec | None:
-        emails = answers.list_of(list(payloads[0].get("emails") or ()))  # type: ignore[call-overload]
+        emails = ids_in(payloads[0].get("emails"))
         return ask_user([{"email": emails[place]}], found, desk, context) if place < len(emails) else None
 
     return ResolveStep(f"user_{place}", ask, USER_ID)
@@ -312,7 +300,7 @@ def build_deletion(people: Sequence[Identifiers], desk: Desk, context: BuildCont
             url = f"{desk.url}/deleted_users/{quote(user_id, safe='')}.json"
             built.append(RequestSpec("DELETE", url, desk.headers, covers=(index,), endpoint_label="delete"))
         if len(person.emails) > MOST_EMAILS:
-            built.append(too_many_emails(index, MOST_EMAILS))
+            built.append(too_many_emails(index))
         elif not known:
             built.append(never_known(index, person.user_id, *person.emails))
     return built

@@ -26,27 +26,7 @@ from connectors.base import (
     RateLimit,
 )
 from connectors.batching import MOST_EMAILS
-from connectors.destinations._active_campaign import (
-    BASE_URLS,
-    CONTACT,
-    DOMAIN,
-    EVENT,
-    MOST_CONTACTS,
-    SCHEME,
-    TAGS,
-    _listing,
-    build_contacts,
-    build_deletion,
-    build_events,
-    build_import,
-    build_lists,
-    build_pages,
-    build_tags,
-    build_test,
-    finding_person,
-    interpret_answer,
-    prepare,
-)
+from connectors.destinations import _active_campaign as calls
 
 EMAIL = Field("email", "E-mail", required=True, default=fields.EMAIL, format="email", category="pii")
 PERSON = (
@@ -63,7 +43,7 @@ ACTIONS = (
         "Keep a contact up to date.",
         'type = "identify"',
         PERSON,
-        build_contacts,
+        calls.build_contacts,
     ),
     Action(
         "import_contacts",
@@ -75,8 +55,8 @@ ACTIONS = (
             Field("tags", "Tags", description="By their names.", multiple=True),
             Field("list_ids", "Lists", "integer", multiple=True, dynamic="lists"),
         ),
-        build_import,
-        batch=BatchRule(max_items=MOST_CONTACTS, max_bytes=400_000, max_wait_s=5.0),
+        calls.build_import,
+        batch=BatchRule(max_items=calls.MOST_CONTACTS, max_bytes=400_000, max_wait_s=5.0),
     ),
     Action(
         "set_list",
@@ -93,8 +73,8 @@ ACTIONS = (
                 choices=(("subscribed", "Subscribed"), ("unsubscribed", "Unsubscribed")),
             ),
         ),
-        build_lists,
-        resolve=(CONTACT,),
+        calls.build_lists,
+        resolve=(calls.CONTACT,),
     ),
     Action(
         "add_tag",
@@ -106,8 +86,8 @@ ACTIONS = (
             Field("tag_id", "Tag", dynamic="tags"),
             Field("tag_name", "Name of the tag", description="Instead; a tag that is new is made.", maximum=255),
         ),
-        build_tags,
-        resolve=(CONTACT, *TAGS),
+        calls.build_tags,
+        resolve=(calls.CONTACT, *calls.TAGS),
     ),
     Action(
         "track_event",
@@ -119,8 +99,8 @@ ACTIONS = (
             Field("name", "Event", required=True, default=fields.EVENT),
             Field("properties", "Value", "object", default=fields.PROPERTIES),
         ),
-        build_events,
-        resolve=(EVENT,),
+        calls.build_events,
+        resolve=(calls.EVENT,),
         idempotent=False,
     ),
     Action(
@@ -129,8 +109,8 @@ ACTIONS = (
         "Record the visit of a page.",
         'type = "page"',
         (EMAIL, Field("url", "Page", required=True, default={"@path": "$.properties.url"}, format="uri")),
-        build_pages,
-        resolve=(DOMAIN,),
+        calls.build_pages,
+        resolve=(calls.DOMAIN,),
         idempotent=False,
     ),
 )
@@ -170,19 +150,19 @@ connector = Connector(
         Preset("Track events", "track_event", 'type = "track"', ACTIONS[4].default_mapping),
         Preset("Track pages", "track_page", 'type = "page"', ACTIONS[5].default_mapping),
     ),
-    prepare=prepare,
-    test=build_test,
+    prepare=calls.prepare,
+    test=calls.build_test,
     delete=Deletion(
         max_people=50,
-        build=build_deletion,
-        resolve=tuple(map(finding_person, range(MOST_EMAILS))),
+        build=calls.build_deletion,
+        resolve=tuple(map(calls.finding_person, range(MOST_EMAILS))),
     ),
-    interpret=interpret_answer,
-    auth=(SCHEME,),
-    base_urls=BASE_URLS,
+    interpret=calls.interpret_answer,
+    auth=(calls.SCHEME,),
+    base_urls=calls.BASE_URLS,
     rate_limits=(RateLimit("credential", "requests", 5),),
     choices={
-        "lists": Choices(_listing("/lists"), answers.listed("lists", value="id", label="name")),
-        "tags": Choices(_listing("/tags"), answers.listed("tags", value="id", label="tag")),
+        "lists": Choices(calls.listing("/lists"), answers.listed("lists", value="id", label="name")),
+        "tags": Choices(calls.listing("/tags"), answers.listed("tags", value="id", label="tag")),
     },
 )

@@ -13,6 +13,8 @@ most ten values of metadata, none of them nested: more are left out. A revenue b
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from connectors import answers, fields
 from connectors.base import (
     Action,
@@ -24,24 +26,7 @@ from connectors.base import (
     ResolveStep,
     When,
 )
-from connectors.destinations._intercom import (
-    BASE_URLS,
-    CONTACT,
-    SCHEMES,
-    build_companies,
-    build_contacts,
-    build_deletion,
-    build_events,
-    build_tags,
-    build_test,
-    find_contact,
-    find_person,
-    interpret_answer,
-    prepare,
-    read_contact,
-    read_person,
-    write_company,
-)
+from connectors.destinations import _intercom as calls
 
 WHO = (
     Field("external_id", "User id", default=fields.USER_ID, category="identifier"),
@@ -65,8 +50,8 @@ ACTIONS = (
             Field("unsubscribed_from_emails", "Unsubscribed from e-mails", "boolean"),
             Field("custom_attributes", "Custom attributes", "object", "Must exist in Intercom; none nested."),
         ),
-        build_contacts,
-        resolve=(CONTACT,),
+        calls.build_contacts,
+        resolve=(calls.CONTACT,),
     ),
     Action(
         "track_event",
@@ -81,15 +66,13 @@ ACTIONS = (
             Field("currency", "Currency", default={"@path": "$.properties.currency"}, pattern="[A-Za-z]{3}"),
             Field("metadata", "Metadata", "object", default=fields.PROPERTIES),
         ),
-        build_events,
+        calls.build_events,
         resolve=(
-            ResolveStep(
-                "contact",
-                lambda payloads, found, workspace, context: (
-                    None if payloads[0].get("external_id") else find_contact(payloads, found, workspace, context)
+            replace(
+                calls.CONTACT,
+                build=lambda payloads, found, workspace, context: (
+                    None if payloads[0].get("external_id") else calls.find_contact(payloads, found, workspace, context)
                 ),
-                read_contact,
-                cache_key=CONTACT.cache_key,
             ),
         ),
     ),
@@ -110,11 +93,8 @@ ACTIONS = (
             Field("remote_created_at", "Created", "datetime", default={"@path": "$.traits.createdAt"}),
             Field("custom_attributes", "Custom attributes", "object"),
         ),
-        build_companies,
-        resolve=(
-            ResolveStep("contact", find_contact, read_contact, cache_key=CONTACT.cache_key),
-            ResolveStep("company", write_company, answers.found_at("id")),
-        ),
+        calls.build_companies,
+        resolve=(calls.CONTACT, ResolveStep("company", calls.write_company, answers.found_at("id"))),
     ),
     Action(
         "tag_contact",
@@ -122,8 +102,8 @@ ACTIONS = (
         "Give a contact a tag, which is made if it is new.",
         'type = "track" and event = "Tagged"',
         (*WHO, Field("tag", "Tag", description="Its name.", required=True, maximum=255)),
-        build_tags,
-        resolve=(CONTACT,),
+        calls.build_tags,
+        resolve=(calls.CONTACT,),
     ),
 )
 CODE = When("auth", ("oauth2_code",))
@@ -153,11 +133,15 @@ connector = Connector(
     presets=tuple(
         Preset(action.title, action.key, action.default_trigger, action.default_mapping) for action in ACTIONS[:3]
     ),
-    prepare=prepare,
-    test=build_test,
-    delete=Deletion(max_people=50, build=build_deletion, resolve=(ResolveStep("contacts", find_person, read_person),)),
-    interpret=interpret_answer,
-    auth=SCHEMES,
-    base_urls=BASE_URLS,
+    prepare=calls.prepare,
+    test=calls.build_test,
+    delete=Deletion(
+        max_people=50,
+        build=calls.build_deletion,
+        resolve=(ResolveStep("contacts", calls.find_person, calls.read_person),),
+    ),
+    interpret=calls.interpret_answer,
+    auth=calls.SCHEMES,
+    base_urls=calls.BASE_URLS,
     rate_limits=(RateLimit("credential", "requests", 1_600, 10.0),),
 )

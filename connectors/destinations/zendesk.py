@@ -29,31 +29,7 @@ from connectors.base import (
     ResolveStep,
 )
 from connectors.batching import MOST_EMAILS
-from connectors.destinations._zendesk import (
-    BASE_URLS,
-    FIELDS,
-    MOST_USERS,
-    ORGANIZATION,
-    USER,
-    USER_ID,
-    ask_identities,
-    ask_job,
-    ask_user,
-    build_deletion,
-    build_events,
-    build_many,
-    build_memberships,
-    build_organizations,
-    build_primary,
-    build_test,
-    build_users,
-    finding_by_email,
-    interpret_answer,
-    moving,
-    prepare,
-    read_identities,
-    read_job,
-)
+from connectors.destinations import _zendesk as calls
 
 WHO = (
     Field("external_id", "External id", default=fields.USER_ID, category="identifier", maximum=255),
@@ -86,8 +62,8 @@ ACTIONS = (
         "Keep a user up to date.",
         'type = "identify"',
         PROFILE,
-        build_users,
-        resolve=FIELDS,
+        calls.build_users,
+        resolve=calls.FIELDS,
     ),
     Action(
         "upsert_users",
@@ -95,9 +71,9 @@ ACTIONS = (
         "Keep many users up to date in few requests.",
         'type = "identify"',
         PROFILE,
-        build_many,
-        batch=BatchRule(max_items=MOST_USERS, max_bytes=1_000_000, max_wait_s=5.0),
-        job=Job(ask_job, read_job, poll_interval_s=10.0, max_wait_s=3600.0),
+        calls.build_many,
+        batch=BatchRule(max_items=calls.MOST_USERS, max_bytes=1_000_000, max_wait_s=5.0),
+        job=Job(calls.ask_job, calls.read_job, poll_interval_s=10.0, max_wait_s=3600.0),
     ),
     Action(
         "upsert_organization",
@@ -105,7 +81,7 @@ ACTIONS = (
         "Keep an organisation up to date.",
         'type = "group"',
         GROUP,
-        build_organizations,
+        calls.build_organizations,
     ),
     Action(
         "set_membership",
@@ -113,8 +89,8 @@ ACTIONS = (
         "Keep an organisation up to date and make the user a member.",
         'type = "group"',
         (WHO[0], *GROUP),
-        build_memberships,
-        resolve=(USER, ORGANIZATION),
+        calls.build_memberships,
+        resolve=(calls.USER, calls.ORGANIZATION),
     ),
     Action(
         "track_event",
@@ -128,8 +104,8 @@ ACTIONS = (
             Field("properties", "Properties", "object", default=fields.PROPERTIES),
             Field("time", "Time", "datetime", default=fields.TIMESTAMP),
         ),
-        build_events,
-        resolve=(USER,),
+        calls.build_events,
+        resolve=(calls.USER,),
     ),
     Action(
         "set_primary_email",
@@ -137,8 +113,11 @@ ACTIONS = (
         "Make a changed e-mail the one that a user is written to. Updating a user only adds it.",
         'type = "identify"',
         (replace(WHO[0], required=True), replace(WHO[1], required=True)),
-        build_primary,
-        resolve=(ResolveStep("user", ask_user, USER_ID), ResolveStep("identities", ask_identities, read_identities)),
+        calls.build_primary,
+        resolve=(
+            ResolveStep("user", calls.ask_user, calls.USER_ID),
+            ResolveStep("identities", calls.ask_identities, calls.read_identities),
+        ),
     ),
 )
 
@@ -169,18 +148,18 @@ connector = Connector(
         Preset("Keep organisations and members", "set_membership", 'type = "group"', ACTIONS[3].default_mapping),
         Preset("Track events", "track_event", 'type = "track"', ACTIONS[4].default_mapping),
     ),
-    prepare=prepare,
-    test=build_test,
+    prepare=calls.prepare,
+    test=calls.build_test,
     delete=Deletion(
         max_people=20,
-        build=build_deletion,
+        build=calls.build_deletion,
         resolve=(
-            ResolveStep("user", ask_user, USER_ID),
-            *map(finding_by_email, range(MOST_EMAILS)),
-            *map(moving, range(MOST_EMAILS + 1)),
+            ResolveStep("user", calls.ask_user, calls.USER_ID),
+            *map(calls.finding_by_email, range(MOST_EMAILS)),
+            *map(calls.moving, range(MOST_EMAILS + 1)),
         ),
     ),
-    interpret=interpret_answer,
+    interpret=calls.interpret_answer,
     auth=(auth.basic("email", "api_token"),),
-    base_urls=BASE_URLS,
+    base_urls=calls.BASE_URLS,
 )

@@ -66,3 +66,15 @@ def test_every_user_of_a_person_is_deleted_and_each_only_once() -> None:
     assert [one and one.url.rpartition("/")[2] for one in moved] == ["7.json", "8.json", None]
     built = ZENDESK.delete.build([Identifiers(user_id="ada")], DESK, context_for([{}], [found]))
     assert [one.url.rpartition("/")[2] for one in built] == ["7.json", "8.json"]  # type: ignore[union-attr]
+
+
+def test_an_id_that_is_no_number_makes_nobody_a_member() -> None:
+    found: list[dict[str, object]] = [
+        {"user": "7", "organization": "x"},
+        {"user": "x", "organization": "8"},
+        {"user": "7", "organization": 8},
+    ]
+    action = next(one for one in ZENDESK.actions if any(step.key == "organization" for step in one.resolve))
+    *unknown, member = action.build([{}] * 3, DESK, context_for([{}] * 3, found))
+    assert [one.reason for one in unknown] == ["user_not_found"] * 2  # type: ignore[union-attr]
+    assert member.body == {"organization_membership": {"user_id": 7, "organization_id": 8}}  # type: ignore[union-attr]
