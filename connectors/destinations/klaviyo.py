@@ -74,9 +74,7 @@ def build_test(account: Account, context: BuildContext) -> RequestSpec:
 
 
 def _lists(account: Account, context: BuildContext, page: str) -> RequestSpec:
-    first = f"{account.url}/lists"
-    # The mark of a page is its whole address; who asks for the choices must not name another one.
-    url = page if page.startswith(f"{first}?") else first
+    url = fields.page_url(f"{account.url}/lists", page)
     return RequestSpec("GET", url, account.headers, endpoint_label="choices")
 
 

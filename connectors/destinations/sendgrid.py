@@ -22,6 +22,7 @@ from datetime import timedelta
 
 from connectors import answers, auth, fields
 from connectors.base import Action, BuildContext, Choices, Connector, Field, Payload, Preset, Settings
+from connectors.batching import refuse
 from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 from connectors.moments import moment_of, seconds_of
 
@@ -61,7 +62,7 @@ def _mail(payload: Payload, index: int, mailer: Mailer, context: BuildContext) -
     sender = payload.get("from") or mailer.sender
     problem = _problem(payload, sender, context)
     if problem is not None:
-        return ItemOutcome(index, Outcome.REJECTED, reason=problem[0], message=problem[1])
+        return refuse(index, *problem)
     body: dict[str, object] = {"personalizations": [_personalization(payload)], "from": sender}
     body |= {
         key: payload[key] for key in ("reply_to", "subject", "template_id", "categories", "headers") if payload.get(key)
@@ -146,7 +147,7 @@ def interpret_answer(request: RequestSpec, response: Response) -> list[ItemOutco
 
 
 def _templates(mailer: Mailer, context: BuildContext, page: str) -> RequestSpec:
-    url = page or f"{mailer.url}/v3/templates?generations=dynamic&page_size=200"
+    url = fields.page_url(f"{mailer.url}/v3/templates?generations=dynamic&page_size=200", page)
     return RequestSpec("GET", url, mailer.headers, endpoint_label="choices")
 
 

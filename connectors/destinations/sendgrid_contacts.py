@@ -39,7 +39,7 @@ from connectors.base import (
     ResolveStep,
     Settings,
 )
-from connectors.batching import found_in, never_known
+from connectors.batching import found_in, ids_in, never_known, refuse
 from connectors.http import COUNT_MISMATCH, Headers, ItemOutcome, Outcome, RequestSpec, Response, interpret
 
 BASE_URLS = {"global": "https://api.sendgrid.com", "eu": "https://api.eu.sendgrid.com"}
@@ -69,7 +69,7 @@ def build(payloads: Sequence[Payload], account: Account, context: BuildContext) 
             covers.append(index)
             contacts.append(_contact(payload, context.found[index] if context.found else {}))
         else:
-            decided.append(ItemOutcome(index, Outcome.REJECTED, reason="no_identifier", message=NO_IDENTIFIER))
+            decided.append(refuse(index, "no_identifier", NO_IDENTIFIER))
     if contacts:
         body: dict[str, object] = {"contacts": contacts}
         if payloads[covers[0]].get("list_ids"):
@@ -168,9 +168,9 @@ def find_contact(
 ) -> RequestSpec | None:
     """Look a person up by e-mail, else by external id."""
     person = payloads[0]
-    emails, ids = person.get("emails"), [person.get("user_id"), *_texts(person.get("external_ids"))]
-    if _texts(emails):
-        body: dict[str, object] = {"emails": _texts(emails)}
+    emails, ids = ids_in(person.get("emails")), [person.get("user_id"), *ids_in(person.get("external_ids"))]
+    if emails:
+        body: dict[str, object] = {"emails": emails}
         return RequestSpec(
             "POST", f"{account.url}/contacts/search/emails", account.headers, body, "json", endpoint_label="find"
         )
@@ -180,10 +180,6 @@ def find_contact(
     listed = ", ".join("'" + one.replace("\\", "\\\\").replace("'", "\\'") + "'" for one in known)
     query = {"query": f"external_id IN ({listed})"}
     return RequestSpec("POST", f"{account.url}/contacts/search", account.headers, query, "json", endpoint_label="find")
-
-
-def _texts(value: object) -> list[str]:
-    return [str(one) for one in value if one] if isinstance(value, list | tuple) else []
 
 
 def read_contact(request: RequestSpec, response: Response) -> object:
@@ -214,7 +210,7 @@ def build_deletion(
 
 
 def _lists(account: Account, context: BuildContext, page: str) -> RequestSpec:
-    url = page or f"{account.url}/lists?page_size=1000"
+    url = fields.page_url(f"{account.url}/lists?page_size=1000", page)
     return RequestSpec("GET", url, account.headers, endpoint_label="choices")
 
 

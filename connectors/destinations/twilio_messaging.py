@@ -35,9 +35,10 @@ from connectors.base import (
     Preset,
     RateLimit,
 )
+from connectors.batching import refuse
 from connectors.destinations import _twilio
 from connectors.destinations._twilio import Account
-from connectors.http import ItemOutcome, Outcome, RequestSpec, Response
+from connectors.http import ItemOutcome, RequestSpec, Response
 from connectors.moments import moment_of, text_of
 
 BASE_URLS = {
@@ -71,7 +72,7 @@ def _message(payload: Payload, index: int, account: Account, context: BuildConte
     to = address(channel, str(payload["to"]))
     problem = _problem(payload, to, sender) or _schedule_problem(payload, sender, context)
     if problem is not None:
-        return ItemOutcome(index, Outcome.REJECTED, reason=problem[0], message=problem[1])
+        return refuse(index, *problem)
     is_service = sender.startswith("MG")
     pairs = [("To", str(to)), ("MessagingServiceSid", sender) if is_service else ("From", _sender(channel, sender))]
     pairs += _twilio.form(payload, NAMES)
@@ -174,7 +175,7 @@ def read_senders(request: RequestSpec, response: Response) -> tuple[list[tuple[s
 
 
 def _templates(account: Account, context: BuildContext, page: str) -> RequestSpec:
-    url = page or f"{_other(account, 'content')}/v1/Content?PageSize=1000"
+    url = fields.page_url(f"{_other(account, 'content')}/v1/Content?PageSize=1000", page)
     return RequestSpec("GET", url, account.headers, endpoint_label="choices")
 
 
