@@ -20,7 +20,7 @@ TEXTS = ("type", "event", "name", "user_id", "anonymous_id", "group_id", "previo
 OBJECTS = ("properties", "traits", "context")
 CODE_IN_BODY = re.compile(rb"\s*Code: (\d{1,5})\.")
 BUSY_SECONDS = 10.0
-COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
 CHANGES = {
     "create_table": ("table_not_created", "ClickHouse does not create the table (code {}); make it yourself."),
@@ -120,7 +120,12 @@ def _row(payload: Payload, mark: str, context: BuildContext) -> JsonObject:
     row["timestamp"] = payload.get("timestamp") or now
     row["received_at"] = payload.get("received_at") or now
     row.update((name, payload.get(name) or {}) for name in OBJECTS)
-    return {**object_of(payload.get("columns")), **row}
+    return {**more_columns(payload), **row}
+
+
+def more_columns(payload: Payload) -> JsonObject:
+    """Give what the mapping fills beside the usual columns; a null fills nothing, so its column need not be there."""
+    return {name: value for name, value in object_of(payload.get("columns")).items() if value is not None}
 
 
 def build_table(payloads: Sequence[Payload], found: Found, server: Server, context: BuildContext) -> RequestSpec | None:
@@ -139,9 +144,9 @@ def read_table(request: RequestSpec, response: Response) -> object | ItemOutcome
 def new_columns(payload: Payload, server: Server) -> list[str]:
     """Name the columns that the mapping fills beside the usual ones, with the type that the value would have."""
     usual = {"id", "timestamp", "received_at", *TEXTS, *OBJECTS}
-    given = object_of(payload.get("columns")).items() if server.is_growing else ()
+    given = more_columns(payload).items() if server.is_growing else ()
     return sorted(
-        f"`{name}` Nullable({type_of(value)})" for name, value in given if name not in usual and COLUMN.fullmatch(name)
+        f"`{name}` Nullable({type_of(value)})" for name, value in given if name not in usual and NAME.fullmatch(name)
     )
 
 

@@ -5,8 +5,8 @@ The table is created when it is missing if you allow it; the user then needs the
 at least the columns id, type, event, name, user_id, anonymous_id, group_id, previous_id, timestamp, received_at,
 properties, traits and context; the last three hold JSON, as text or in columns of the type JSON. More columns can be
 filled by the mapping. Those that the table lacks are added if you allow it, nullable, as Bool, Int64, Float64,
-DateTime64 or String by the first value; a column that is there is never changed, and a row that does not fit it is
-rejected. Otherwise a missing column stops the destination until you have added it.
+DateTime64 or String by the first value that is not null; a column that is there is never changed, and a row that does
+not fit it is rejected. Otherwise a missing column stops the destination until you have added it.
 
 Rows go in with a token by which ClickHouse knows a repeated insert. The table that is made for you also replaces rows
 of the same person and id when its parts are merged; read it with FINAL where a repeat must not show.
@@ -23,7 +23,7 @@ from connectors.base import ALL_CALLS, Action, BatchRule, Connector, Deletion, F
 from connectors.destinations import _clickhouse as calls
 from connectors.destinations._columns import COLUMNS
 
-NAME = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
+NAME = calls.NAME.pattern
 
 SETTINGS = (
     Field(

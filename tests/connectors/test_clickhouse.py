@@ -81,3 +81,14 @@ def test_people_are_deleted_by_all_of_their_ids() -> None:
         told(request, 404, b"Code: 60. DB::Exception: Table default.events does not exist.").outcome
         is Outcome.DELIVERED
     )
+
+
+def test_a_null_fills_no_column_and_chooses_no_type() -> None:
+    _, columns = INSERT.resolve
+    payload = {"type": "track", "columns": {"score": None, "total": 1}}
+    growing = prepared(add_columns=True)
+    request = columns.build([payload], {}, growing, context_for([{}]))
+    assert request is not None
+    assert request.body == "ALTER TABLE `default`.`events` ADD COLUMN IF NOT EXISTS `total` Nullable(Int64)"
+    (insert,) = INSERT.build([payload], growing, context_for([{}]))
+    assert "score" not in insert.body[0]  # type: ignore[union-attr, index]
