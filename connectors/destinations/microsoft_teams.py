@@ -13,14 +13,13 @@ recognised, so a message that may have arrived already is not sent again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from connectors import answers
 from connectors.base import Action, BuildContext, Connector, Field, Payload, Preset, RateLimit, Settings
-from connectors.batching import refuse
+from connectors.batching import byte_count, refuse
 from connectors.fields import API_URL
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, interpret
 
@@ -58,7 +57,7 @@ def _message(payload: Payload, index: int, workflow: Workflow) -> RequestSpec | 
         return refuse(index, "no_text", "The message has neither text nor a card.")
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
     body = {"type": "message", "attachments": [attachment]}
-    if len(json.dumps(body, default=str)) > LARGEST_MESSAGE:
+    if byte_count(body) > LARGEST_MESSAGE:
         return refuse(index, "payload_too_large", "A message to Teams has at most 28 KB.")
     return RequestSpec("POST", workflow.url, (), body, "json", (index,), endpoint_label="message", is_idempotent=False)
 
