@@ -84,23 +84,16 @@ def folded(name: str) -> str:
     return "".join(LONG_WORDS.get(word, word) for word in words.split() if word not in SMALL_WORDS)
 
 
-def _countries() -> dict[str, str]:
+def _read(table: str, code_count: int) -> dict[str, str]:
+    """Give the first code of each entry by its codes, of which there are so many, and its names."""
     found: dict[str, str] = {}
-    for entry in " ".join(COUNTRIES.split()).split("; "):
-        code, longer, names = entry.split(" ", 2)
-        found |= dict.fromkeys([code.lower(), longer.lower(), *map(folded, names.split("/"))], code.lower())
+    for entry in " ".join(table.split()).split("; "):
+        *codes, names = entry.lower().split(" ", code_count)
+        found |= dict.fromkeys([*codes, *map(folded, names.split("/"))], codes[0])
     return found
 
 
-def _states() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for entry in " ".join(STATES.split()).split("; "):
-        code, names = entry.split(" ", 1)
-        found |= dict.fromkeys([code.lower(), *map(folded, names.split("/"))], code.lower())
-    return found
-
-
-CODES_OF_COUNTRIES, CODES_OF_STATES = _countries(), _states()
+CODES_OF_COUNTRIES, CODES_OF_STATES = _read(COUNTRIES, 2), _read(STATES, 1)
 
 
 def country_code(name: str) -> str:
