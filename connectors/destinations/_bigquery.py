@@ -33,7 +33,6 @@ NOT_READY = answers.verdict(
 STREAMING = answers.verdict(
     Outcome.RETRY, "streaming_buffer", "Rows that came lately cannot be deleted yet; it is tried again."
 )
-BAD_TABLE = answers.verdict(Outcome.DISABLED, "bad_table", "This table cannot be streamed into.")
 # Reasons of a request as a whole.
 OWN_REASONS = {"responseTooLarge": google.TROUBLE, "stopped": google.TROUBLE, "resourceInUse": google.TROUBLE}
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from connectors.base import BuildContext, Payload
+from connectors.batching import refuse
 from connectors.destinations._braze_fields import PROFILE
-from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec
+from connectors.http import Headers, ItemOutcome, RequestSpec
 
 BASE_URLS = {
     **{f"iad-{number:02}": f"https://rest.iad-{number:02}.braze.com" for number in range(1, 9)},
@@ -62,7 +63,7 @@ def identifiers(payload: Payload) -> JsonObject:
 def nobody(index: int) -> ItemOutcome:
     """Refuse what is about nobody."""
     message = "A person needs an external id, Braze id, alias, e-mail or phone number."
-    return ItemOutcome(index, Outcome.REJECTED, reason="no_identifier", message=message)
+    return refuse(index, "no_identifier", message)
 
 
 def _entries(
@@ -91,7 +92,7 @@ def _entries(
         made = make(payload, account)
         if not 0 < len(made) <= MOST_ENTRIES:
             message = f"An order has between one and {MOST_ENTRIES} products."
-            built.append(ItemOutcome(index, Outcome.REJECTED, reason="products_out_of_range", message=message))
+            built.append(refuse(index, "products_out_of_range", message))
             continue
         if len(entries) + len(made) > MOST_ENTRIES:
             close()

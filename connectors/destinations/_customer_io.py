@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.base import BuildContext, Payload
-from connectors.batching import byte_count
-from connectors.http import Headers, ItemOutcome, Outcome, RequestSpec
+from connectors.batching import byte_count, refuse
+from connectors.http import Headers, ItemOutcome, RequestSpec
 from connectors.moments import seconds_of
 
 BASE_URLS = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
@@ -40,7 +40,7 @@ def batched(make: Make) -> Callable[[Sequence[Payload], Workspace, BuildContext]
             if not isinstance(made, str) and byte_count(made) > LARGEST_CALL:
                 made = "payload_too_large"
             if isinstance(made, str):
-                built.append(ItemOutcome(index, Outcome.REJECTED, reason=made, message=PROBLEMS[made]))
+                built.append(refuse(index, made, PROBLEMS[made]))
             else:
                 calls.append(made)
                 covers.append(index)

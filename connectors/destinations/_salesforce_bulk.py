@@ -157,16 +157,13 @@ def read_job(request: RequestSpec, response: Response, count: int) -> list[ItemO
     failed, processed = (answers.member(answer, key) for key in ("numberRecordsFailed", "numberRecordsProcessed"))
     job = unquote(request.url.rpartition("/")[2])
     if state == "JobComplete":
-        has_failed = type(failed) is int and failed > 0
-        return _asked_next(everyone, response, job, FAILED) if has_failed else answers.delivered(everyone, response)
+        if type(failed) is int and failed > 0:
+            return answers.pending(everyone, response, f"{job}|{FAILED}")
+        return answers.delivered(everyone, response)
     if type(processed) is int and processed > 0:
-        return _asked_next(everyone, response, job, UNPROCESSED)
+        return answers.pending(everyone, response, f"{job}|{UNPROCESSED}")
     said = answers.words(answers.member(answer, "errorMessage")) or state
     return answers.for_all(everyone, response, salesforce.REFUSED, said)
-
-
-def _asked_next(request: RequestSpec, response: Response, job: str, file: str) -> list[ItemOutcome]:
-    return answers.pending(request, response, f"{job}|{file}")
 
 
 LEFT = answers.verdict(Outcome.REJECTED, "not_processed", "The job ended before Salesforce came to this record.")

@@ -34,7 +34,7 @@ from connectors.base import (
 )
 from connectors.batching import gather, refuse
 from connectors.destinations import _ads as ads
-from connectors.http import ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
+from connectors.http import COUNT_MISMATCH, ItemOutcome, Outcome, RequestSpec, Response, Verdict, interpret
 from connectors.moments import milliseconds_of, seconds_of
 
 BASE_URLS = {"graph": "https://graph.facebook.com"}
@@ -240,7 +240,7 @@ def interpret_answer(request: RequestSpec, response: Response) -> list[ItemOutco
         done = answers.delivered(request, response)
         received = answers.member(answer, "events_received")
         is_fewer = isinstance(received, int) and not isinstance(received, bool) and received < len(request.covers)
-        return answers.warned(done, "count_mismatch") if is_fewer else done
+        return answers.warned(done, COUNT_MISMATCH) if is_fewer else done
     error = answers.member(answer, "error")
     code, subcode = answers.member(error, "code"), answers.member(error, "error_subcode")
     said = answers.words(answers.member(error, "error_user_msg")) or answers.words(answers.member(error, "message"))

@@ -46,7 +46,7 @@ from connectors.base import (
     ResolveStep,
     Settings,
 )
-from connectors.batching import found_in
+from connectors.batching import found_in, refuse
 from connectors.destinations import _twilio
 from connectors.destinations._twilio import Account
 from connectors.http import ItemOutcome, Outcome, RequestSpec, Response
@@ -183,7 +183,7 @@ def _call(payload: Payload, index: int, phone: Phone, context: BuildContext) -> 
         twiml = spoken(payload)
         problem = "nothing_to_say" if not twiml else "text_too_long" if len(twiml) > LONGEST_TWIML else ""
     if problem:
-        return ItemOutcome(index, Outcome.REJECTED, reason=problem, message=PROBLEMS[problem])
+        return refuse(index, problem, PROBLEMS[problem])
     pairs = [("To", str(payload["to"])), ("From", sender), *_twilio.form(payload, NAMES)]
     if twiml:
         pairs.append(("Twiml", twiml))
