@@ -26,7 +26,7 @@ CAREFUL_EVENTS = 200
 SUSPECT_SECONDS = 1.0
 BUSY_SECONDS = 1.0
 WORKER_CRASH = "worker_crash"
-MESSAGE = "Workers died three times while they worked on this event. It may have arrived."
+MESSAGE = "Workers died again and again while they worked on this event. It may have arrived."
 ROWS = "SELECT id FROM delivery_retry WHERE pipeline_id = %s AND seq = %s"
 _one_at_a_time = threading.Lock()
 logger = log.get(__name__)
